@@ -1,0 +1,98 @@
+"""`tune-distill front` shows a study's front; `status` how far its search has come."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tune_distill.cli.options import STORAGE, Json, Storage, Study, opened, say
+
+
+def front(
+    study: Study,
+    storage: Storage = STORAGE,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the dominated trials, too.")
+    ] = False,
+) -> None:
+    """Show the students that no other student beats on every objective."""
+    from tune_distill.cli.tables import front_table
+
+    data = _data(study, storage)
+    if html is not None:
+        from tune_distill.folder import write_atomically
+        from tune_distill.plots import report
+
+        write_atomically(html, report(data))
+        say(f"report: {html}")
+    rows = [t for t in data["trials"] if everything or t["on_front"]]
+    if as_json:
+        typer.echo(json.dumps({**data, "trials": rows}, indent=2))
+    elif as_csv:
+        typer.echo(_csv(rows), nl=False)
+    elif html is None or sys.stdout.isatty():
+        front_table(data, rows)
+
+
+def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> None:
+    """Show a search's progress: trials by state, the front's size and hypervolume."""
+    from tune_distill.folder import StudyFolder
+    from tune_distill.launch import owner
+
+    folder, document = opened(study, storage)
+    data = _data(study, storage)
+    wanted = int((document.get("search") or {}).get("trials", 20))
+    running = owner(StudyFolder(folder.path))
+    summary = {
+        "study": document["name"],
+        "folder": str(folder.path),
+        "running": running,
+        "trials": wanted,
+        **data["counts"],
+        "front": sum(t["on_front"] for t in data["trials"]),
+        "hypervolume": data["hypervolume"],
+    }
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    for name, value in summary.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else value
+        typer.echo(f"{name:<12} {'no' if value is None else shown}")
+
+
+def _data(study: str, storage: Path) -> dict[str, Any]:
+    from tune_distill import prepare
+    from tune_distill.plots import front_data
+    from tune_distill.spec import resolve
+
+    folder, document = opened(study, storage)
+    spec = resolve(document)
+    return front_data(folder.records(), spec.axes, prepare.teacher_measures(folder))
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    flat = [
+        {
+            "trial": row["number"],
+            "on_front": row["on_front"],
+            **row["objectives"],
+            **row["params"],
+        }
+        for row in rows
+    ]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()

@@ -1,0 +1,148 @@
+"""A study's folder: where everything is, the record of every trial, and writing that is never half done.
+
+    STORAGE/
+      cache/                 shared by all studies: tasks/ signals/ teachers/, by content hash
+      NAME/
+        study.yaml           the document that the study runs, overrides applied
+        journal.log          Optuna's journal
+        trials/00017/        trial.json (TrialRecord), checkpoint.safetensors..., student/
+        front.json front.html
+        mlflow.db artifacts/ the default MLflow store
+        outbox/              what MLflow has not received yet
+        tune/                Ray Tune's own state; a convenience, never the truth
+
+The truth of a search is `trials/*/trial.json`: written by the trial's worker the moment that it
+ends, so that neither a killed driver nor a torn snapshot can lose a finished trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tune_distill.errors import DataError
+from tune_distill.outcome import Outcome
+from tune_distill.space import Params
+
+State = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What a trial reported at the end of an epoch."""
+
+    epoch: int
+    updates: int
+    accuracy: float  # on the search split
+    losses: Mapping[str, float]  # each term of the method, mean over the epoch
+    seconds: float  # of training and measuring, since the trial (re)started
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One ended trial."""
+
+    number: int  # Optuna's number
+    state: State
+    params: Params
+    outcome: Outcome | None = None  # of complete trials only
+    rungs: tuple[Rung, ...] = ()
+    reason: str = ""  # why it failed or was stopped
+    started: float = 0.0  # seconds since the epoch
+    seconds: float = 0.0  # of work, restarts included
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that `from_json` reads back."""
+        outcome = self.outcome.to_json() if self.outcome else None
+        return {**asdict(self), "outcome": outcome}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrialRecord:
+        """The record that `to_json` wrote."""
+        outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
+        rungs = tuple(Rung(**rung) for rung in data["rungs"])
+        return cls(**{**data, "outcome": outcome, "rungs": rungs})
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The paths of one study, and its records."""
+
+    path: Path
+
+    @property
+    def study(self) -> Path:
+        """The document that the study runs."""
+        return self.path / "study.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal."""
+        return self.path / "journal.log"
+
+    @property
+    def cache(self) -> Path:
+        """Tasks, signals and teachers by content hash, shared by the studies of one storage."""
+        return self.path.parent / "cache"
+
+    def trial(self, number: int) -> Path:
+        """The folder of one trial."""
+        return self.path / "trials" / f"{number:05d}"
+
+    def student(self, number: int) -> Path:
+        """The final student of a complete trial, as Hugging Face files."""
+        return self.trial(number) / "student"
+
+    def write(self, record: TrialRecord) -> None:
+        """Files the record of an ended trial, whole or not at all."""
+        folder = self.trial(record.number)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "trial.json", json.dumps(record.to_json(), indent=1))
+
+    def read(self, number: int) -> TrialRecord | None:
+        """The record of a trial; None while it has not ended."""
+        return _read(self.trial(number) / "trial.json")
+
+    def records(self) -> list[TrialRecord]:
+        """The records of all ended trials, by number."""
+        return list(self._records())
+
+    def _records(self) -> Iterator[TrialRecord]:
+        for file in sorted((self.path / "trials").glob("*/trial.json")):
+            record = _read(file)
+            if record is not None:
+                yield record
+
+
+def _read(file: Path) -> TrialRecord | None:
+    try:
+        return TrialRecord.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{file}: not a trial's record ({error}); delete the file and the trial runs again"
+        ) from None
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Writes a small file whole or not at all: a temporary name beside it, then a rename."""
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

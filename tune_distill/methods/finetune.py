@@ -1,0 +1,34 @@
+"""Fine-tuning without a teacher: the control that every distillation has to beat.
+
+L = hard
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tune_distill.methods.base import Batchwise, Method
+from tune_distill.methods.losses import hard
+from tune_distill.signals import Signals
+
+
+@dataclass(frozen=True)
+class FineTune(Method):
+    """Labels only."""
+
+    name: ClassVar[str] = "finetune"
+    needs_teacher: ClassVar[bool] = False
+
+    def loss(
+        self,
+        student: Signals,
+        teacher: Signals | None,
+        batch: Batchwise,
+        heads: nn.Module | None,
+    ) -> dict[str, Tensor]:
+        """Cross-entropy with the labels."""
+        term = hard(student.scores(), batch.labels)
+        return {"hard": term, "total": term}

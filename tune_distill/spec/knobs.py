@@ -1,0 +1,88 @@
+"""A trial's resolved knobs: what was drawn for its student, its method and its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tune_distill.methods import METHODS, Method
+from tune_distill.space import Params
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Frozen(BaseModel):
+    """Base of every model of a study: immutable, and no key that it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudentSpec(Frozen):
+    """The student's architecture, and what it starts from."""
+
+    layers: PositiveInt
+    hidden_size: PositiveInt
+    heads: PositiveInt
+    intermediate_size: PositiveInt | None = None  # of the feed-forward blocks
+    intermediate_ratio: Annotated[float, Field(gt=0)] | None = None  # the same over hidden_size; 4
+    init: Literal["uniform", "first", "last", "random"] = "uniform"  # which teacher layers
+    init_width: Literal["slice", "project"] = "project"  # how a narrower student takes them
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _one_intermediate(self) -> Self:
+        if self.intermediate_size is not None and self.intermediate_ratio is not None:
+            raise ValueError("give intermediate_size or intermediate_ratio, not both")
+        return self
+
+    @property
+    def intermediate(self) -> int:
+        """The width of the feed-forward blocks."""
+        if self.intermediate_size is not None:
+            return self.intermediate_size
+        ratio = 4.0 if self.intermediate_ratio is None else self.intermediate_ratio
+        return round(ratio * self.hidden_size)
+
+
+class TrainSpec(Frozen):
+    """How a student is trained."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    batch_size: PositiveInt = 32
+    epochs: PositiveInt = 3
+    warmup: Fraction = 0.1  # share of the updates
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not on biases and norms
+    clip: Annotated[float, Field(gt=0)] = 1.0  # largest norm of the gradient
+    seed: Annotated[int, Field(ge=0)] | None = (
+        None  # None: the study's seed plus the trial's number
+    )
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One point of the space, as the objects that a trial is made of."""
+
+    student: StudentSpec
+    method: Method
+    train: TrainSpec
+
+    @classmethod
+    def from_params(cls, params: Params) -> TrialConfig:
+        """The config of a draw.
+
+        Raises:
+            pydantic.ValidationError: the params are not those of one draw.
+        """
+        name = str(params["method"])
+        return cls(
+            student=StudentSpec(**_under("student.", params)),
+            method=METHODS[name](**_under(f"method.{name}.", params)),
+            train=TrainSpec(**_under("train.", params)),
+        )
+
+
+def _under(prefix: str, params: Params) -> dict[str, Any]:
+    return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}

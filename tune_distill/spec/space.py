@@ -1,0 +1,156 @@
+"""The `space` of a study: each knob of `knobs.py` and of the methods, as a value or a range of them.
+
+The models here are derived from the knobs themselves, so that a new knob is searchable the moment
+it exists, and every value that a range can reach is checked against the knob's own type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
+
+from tune_distill.methods import METHODS, Method
+from tune_distill.space import (
+    Branch,
+    Choice,
+    Constant,
+    Distribution,
+    Divisors,
+    IntRange,
+    Params,
+    Space,
+    parse,
+)
+from tune_distill.spec.knobs import Frozen, StudentSpec, TrainSpec
+
+_REQUIRED: Any = ...
+
+
+def _knob(kind: Any, default: Any) -> Any:  # noqa: ANN401 - types and their values
+    """A field that holds a distribution over `kind`."""
+    adapter = TypeAdapter(kind)
+
+    def read(node: Any) -> Distribution:  # noqa: ANN401 - whatever YAML holds
+        distribution = parse(node)
+        for value in distribution.ends():
+            try:
+                adapter.validate_python(value, strict=True)
+            except ValidationError as error:
+                wrong = error.errors()[-1]["msg"].removeprefix("Input ")
+                raise ValueError(f"{value!r} will not do: it {wrong}{_hint(value)}") from None
+        return distribution
+
+    default = default if default is _REQUIRED else Constant(default)
+    return (Annotated[Any, BeforeValidator(read)], default)
+
+
+def _hint(value: object) -> str:
+    try:
+        number = isinstance(value, str) and float(value)
+    except ValueError:
+        return ""
+    return " (YAML reads it as text: a float needs a point, as in 2.0e-5)" if number else ""
+
+
+def _space_of(knobs: type[Frozen]) -> type[Frozen]:
+    fields = {
+        name: _knob(
+            Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation,
+            _REQUIRED if info.is_required() else info.default,
+        )
+        for name, info in knobs.model_fields.items()
+    }
+    model: type[Frozen] = create_model(f"{knobs.__name__}Space", __base__=Frozen, **fields)
+    return model
+
+
+def _space_of_method(method: type[Method]) -> type[Frozen]:
+    hints = get_type_hints(method, include_extras=True)
+    fields = {f.name: _knob(hints[f.name], f.default) for f in dataclasses.fields(method)}
+    model: type[Frozen] = create_model(f"{method.name}Space", __base__=Frozen, **fields)
+    return model
+
+
+StudentSpace = _space_of(StudentSpec)
+TrainSpace = _space_of(TrainSpec)
+MethodSpaces = {name: _space_of_method(method) for name, method in METHODS.items()}
+
+
+class _OneOrMore(Frozen):
+    """Base of the method's model: `method: kd` and `method: [finetune, kd]` are read, too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, data: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+        if isinstance(data, str):
+            data = [data]
+        if isinstance(data, list):
+            data = {str(name): {} for name in data}
+        if not data:
+            raise ValueError(f"name at least one method of {', '.join(METHODS)}")
+        return {n: {} if knobs is None else knobs for n, knobs in data.items()}
+
+
+MethodSpace: type[Frozen] = create_model(
+    "MethodSpace",
+    __base__=_OneOrMore,
+    **{name: (model | None, None) for name, model in MethodSpaces.items()},  # type: ignore[call-overload]
+)
+
+
+class SpaceSpec(Frozen):
+    """What is searched: the student, the method, the training."""
+
+    student: StudentSpace  # type: ignore[valid-type]
+    method: MethodSpace  # type: ignore[valid-type]
+    train: TrainSpace = TrainSpace()  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _heads_can_divide(self) -> SpaceSpec:
+        heads, widths = self.student.heads, self.student.hidden_size  # type: ignore[attr-defined]
+        for width in every(widths):
+            if not any(int(width) % int(h) == 0 for h in every(heads)):
+                raise ValueError(
+                    f"student.heads: none of {list(every(heads))} divides hidden_size {width}"
+                )
+        return self
+
+    def build(self) -> Space:
+        """The space to draw from, in the order student, method, train."""
+        student = dict(self.student)  # type: ignore[call-overload]
+        entries: dict[str, Distribution | Divisors | Branch] = {
+            f"student.{name}": node for name, node in student.items()
+        }
+        entries["student.heads"] = Divisors(every(student["heads"]), of="student.hidden_size")
+        entries["method"] = Branch(
+            {name: dict(knobs) for name, knobs in dict(self.method).items() if knobs}  # type: ignore[call-overload]
+        )
+        train = dict(self.train)  # type: ignore[call-overload]
+        return Space(entries | {f"train.{name}": node for name, node in train.items()})
+
+
+def every(distribution: Distribution) -> tuple[Any, ...]:
+    """All values of a discrete distribution."""
+    match distribution:
+        case Constant(value):
+            return (value,)
+        case IntRange(low, high, step):
+            return tuple(range(low, high + 1, step))
+        case Choice(values):
+            return values
+    raise ValueError(f"heads and hidden_size take integers, got {distribution}")
+
+
+def as_yaml(params: Params) -> dict[str, Any]:
+    """The `space` of a study that holds this one draw: every knob a constant."""
+    tree: dict[str, Any] = {"student": {}, "method": {str(params["method"]): {}}, "train": {}}
+    for path, value in params.items():
+        *groups, knob = path.split(".")
+        if groups and value is not None:
+            node = tree
+            for group in groups:
+                node = node[group]
+            node[knob] = value
+    return tree

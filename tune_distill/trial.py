@@ -1,0 +1,191 @@
+"""One trial, read top to bottom: from a draw of the space to a measured, saved student."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tune_distill import cache, initialise, student, tasks, teacher
+from tune_distill.folder import Rung, write_atomically
+from tune_distill.measure.accuracy import accuracy
+from tune_distill.measure.flops import flops
+from tune_distill.measure.robustness import robustness
+from tune_distill.measure.size import size_mb
+from tune_distill.outcome import Interval, Outcome
+from tune_distill.prepare import Inputs
+from tune_distill.space import Params
+from tune_distill.spec import StudySpec, TrialConfig
+from tune_distill.tasks import Prepared
+from tune_distill.train import train
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Report = Callable[[Rung], None]
+
+REFERENCE_ROWS = 8  # kept beside the student, to check exports against
+
+
+def run(
+    spec: StudySpec,
+    params: Params,
+    inputs: Inputs,
+    folder: Path,
+    report: Report,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+) -> Outcome:
+    """Trains, measures and saves the student of one draw.
+
+    Args:
+        spec: the study.
+        params: a draw of its space, with a seed.
+        inputs: what `prepare` made once for all trials.
+        folder: the trial's own. A run that was interrupted and is run again with the same folder
+            continues from the last finished epoch and ends in the same outcome.
+        report: called at each rung.
+        threads: of torch, from the trial's share of the machine.
+        device: where to train.
+
+    Returns:
+        The measures; the student itself is in `folder / "student"`.
+
+    Raises:
+        Diverged: the loss is not finite.
+    """
+    torch.set_num_threads(threads)
+    config = TrialConfig.from_params(params)
+    seed = config.train.seed or 0
+    task = tasks.open_prepared(inputs.task)
+    model = _student(config, inputs, task, seed)
+    given, asked = config.method.needs(inputs.teacher_shape, student.shape(model.config))
+    heads = config.method.heads(inputs.teacher_shape, student.shape(model.config))
+    signals = cache.source(inputs.signals, inputs.teacher, given, device) if given else None
+
+    started, rungs = time.time(), _read_rungs(folder)
+    for epoch in train(
+        model,
+        config.method,
+        task.train,
+        config.train,
+        seed=seed,
+        teacher=signals,
+        needs=asked,
+        heads=heads,
+        device=device,
+        checkpoint=folder / "checkpoint",
+    ):
+        score = accuracy(model, task.search, task.metric, device).score
+        seconds = time.time() - started
+        rung = Rung(epoch.epoch, epoch.updates, score, epoch.losses, seconds)
+        rungs[epoch.epoch] = rung
+        _write_rungs(folder, rungs)
+        report(rung)
+
+    outcome = measure(model, spec, inputs, task, device)
+    _save(model, _tokenizer(inputs.teacher), task, folder / "student")
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return outcome
+
+
+def measure(
+    model: PreTrainedModel, spec: StudySpec, inputs: Inputs, task: Prepared, device: str
+) -> Outcome:
+    """Every measure of a finished model, on the search split."""
+    scored = accuracy(model, task.search, task.metric, device)
+    intervals: dict[str, Interval] = {"accuracy": scored.interval} if scored.interval else {}
+    worst = clean = None
+    if spec.attacked:
+        found = robustness(model, _tokenizer(inputs.teacher), task, spec.robustness, device)
+        worst, clean = found.robust_worst, found.clean
+        intervals |= {"robust_worst": found.interval, "clean_on_attacked": found.clean_interval}
+    return Outcome(
+        accuracy=scored.score,
+        size_mb=size_mb(model.config),
+        parameters=student.parameters(model.config),
+        flops=flops(model.config, task.search.lengths),
+        robust_worst=worst,
+        clean_on_attacked=clean,
+        intervals=intervals,
+    )
+
+
+def read_rungs(folder: Path) -> tuple[Rung, ...]:
+    """All rungs that a trial has reached, over its restarts."""
+    return tuple(_read_rungs(folder).values())
+
+
+def reference_error(model: Path, reference: Path) -> float:
+    """The largest difference of a saved model's logits from those that a trial kept.
+
+    Args:
+        model: a folder that Hugging Face loads.
+        reference: the trial's `reference.safetensors`: inputs and logits of a few rows.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    tensors = load_file(reference)
+    expected = tensors.pop("logits")
+    loaded = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True).eval()
+    with torch.inference_mode():
+        return float((loaded(**tensors).logits - expected).abs().max())
+
+
+def _student(config: TrialConfig, inputs: Inputs, task: Prepared, seed: int) -> PreTrainedModel:
+    source = _teacher(inputs.teacher)
+    shape = student.config(config.student, source.config, task.label_names)
+    model = student.build(shape, seed)
+    initialise.initialise(model, source, config.student)
+    return model
+
+
+@lru_cache(maxsize=1)
+def _teacher(folder: Path) -> PreTrainedModel:
+    """The teacher's weights, kept by a worker for its next trial."""
+    return teacher.load(folder)
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    return teacher.load_tokenizer(folder)
+
+
+def _save(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: Prepared, folder: Path
+) -> None:
+    """The student as Hugging Face files, and a few rows with its logits; whole or not at all."""
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".student."))
+    model.to("cpu").eval()
+    model.save_pretrained(temporary)
+    tokenizer.save_pretrained(temporary)
+    batch = task.search.batch(torch.arange(min(REFERENCE_ROWS, len(task.search))).numpy())
+    with torch.inference_mode():
+        logits = model(**batch.inputs()).logits
+    save_file({**batch.inputs(), "logits": logits}, temporary / "reference.safetensors")
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.chmod(0o755)
+    temporary.rename(folder)
+
+
+def _read_rungs(folder: Path) -> dict[int, Rung]:
+    try:
+        rows = json.loads((folder / "rungs.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {row["epoch"]: Rung(**row) for row in rows}
+
+
+def _write_rungs(folder: Path, rungs: dict[int, Rung]) -> None:
+    rows = [asdict(rung) for _, rung in sorted(rungs.items())]
+    write_atomically(folder / "rungs.json", json.dumps(rows))
