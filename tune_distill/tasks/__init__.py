@@ -1,0 +1,34 @@
+"""Tasks: read, split, tokenised once, batched and scored.
+
+load(spec) -> Task                                texts and labels in three splits
+prepare(spec, tokenizer, folder) -> Prepared      token numbers on disk, opened by every trial
+batches(encoded, batch_size, seed, epoch), ordered_batches(encoded, token_budget)
+score(metric, logits, labels), floor(metric, labels)
+"""
+
+from __future__ import annotations
+
+from tune_distill.tasks.batches import batches, ordered_batches
+from tune_distill.tasks.encoded import Batch, Encoded, encode
+from tune_distill.tasks.metrics import floor, score
+from tune_distill.tasks.prepared import Prepared, open_prepared, prepare, tokenizer_digest
+from tune_distill.tasks.rows import DataWarning, Rows, Task
+from tune_distill.tasks.source import load
+
+__all__ = [
+    "Batch",
+    "DataWarning",
+    "Encoded",
+    "Prepared",
+    "Rows",
+    "Task",
+    "batches",
+    "encode",
+    "floor",
+    "load",
+    "open_prepared",
+    "ordered_batches",
+    "prepare",
+    "score",
+    "tokenizer_digest",
+]
