@@ -6,6 +6,7 @@
         study.yaml           the document that the study runs, overrides applied
         journal.log          Optuna's journal
         trials/00017/        trial.json (TrialRecord), checkpoint.safetensors..., student/
+        teacher.json         the teacher's own measures
         front.json front.html
         mlflow.db artifacts/ the default MLflow store
         outbox/              what MLflow has not received yet
@@ -108,6 +109,18 @@ class StudyFolder:
     def read(self, number: int) -> TrialRecord | None:
         """The record of a trial; None while it has not ended."""
         return _read(self.trial(number) / "trial.json")
+
+    def write_teacher(self, outcome: Outcome) -> None:
+        """Files the teacher's own measures, for whoever compares."""
+        write_atomically(self.path / "teacher.json", json.dumps(outcome.to_json(), indent=1))
+
+    def teacher(self) -> Outcome | None:
+        """The teacher's own measures; None before the search has begun."""
+        try:
+            data = json.loads((self.path / "teacher.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Outcome.from_json(data)
 
     def records(self) -> list[TrialRecord]:
         """The records of all ended trials, by number."""

@@ -135,6 +135,11 @@ class Space:
                 params[path] = _value(path, entry, suggest)
         return params
 
+    def options(self, path: str) -> tuple[str, ...]:
+        """The names that the branch at `path` chooses from."""
+        branch = self.entries[path]
+        return tuple(branch.options) if isinstance(branch, Branch) else ()
+
 
 def at_random(rng: random.Random) -> Suggest:
     """A `suggest` that draws independently and at random."""

@@ -8,6 +8,7 @@ run stopped and resumed at an epoch's end equals the uninterrupted one, bit for 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from tune_distill import signals
 from tune_distill.errors import Diverged
+from tune_distill.folder import write_atomically
 from tune_distill.methods import Method
 from tune_distill.signals import Needs, Signals
 from tune_distill.spec import TrainSpec
@@ -33,6 +35,9 @@ Teacher = Callable[[Batch], Signals]
 
 EVERY = 50  # updates between two looks for NaN; each look waits for the device
 LOGITS = Needs(logits=True)
+CHECKPOINT = "training.ckpt"
+DIGEST_BYTES = 32
+TOKENS = 16_384  # of an evaluation batch, padding included
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def predict(model: PreTrainedModel, data: Encoded, device: str = "cpu") -> np.nd
     model.to(device).eval()
     logits = np.empty((len(data), model.config.num_labels), dtype=np.float32)
     with torch.inference_mode():
-        for rows in ordered_batches(data):
+        for rows in ordered_batches(data, TOKENS):
             batch = data.batch(rows).to(device)
             logits[rows] = model(**batch.inputs()).logits.float().cpu().numpy()
     return logits
@@ -216,20 +221,24 @@ def _refuse_nan(loss: Tensor, run: _Run) -> None:
 
 
 def _save(run: _Run, folder: Path) -> None:
+    """Writes the state behind its own digest: torch.load takes a flipped byte for a weight."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".training.pt"
-    torch.save(run.state(), temporary)
-    temporary.replace(folder / "training.pt")
+    content = io.BytesIO()
+    torch.save(run.state(), content)
+    payload = content.getvalue()
+    write_atomically(folder / CHECKPOINT, _digest(payload) + payload)
 
 
 def _resume(run: _Run, folder: Path, device: str) -> None:
-    """Loads the state of the last finished epoch; one that can't be read is as good as none."""
-    file = folder / "training.pt"
+    """Loads the state of the last finished epoch; a damaged one is as good as none."""
     try:
-        state = torch.load(file, map_location=device, weights_only=True)
+        raw = (folder / CHECKPOINT).read_bytes()
     except FileNotFoundError:
         return
-    except (RuntimeError, EOFError, OSError, ValueError):
-        file.unlink()
-        return
-    run.load(state)
+    digest, payload = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
+    if digest == _digest(payload):
+        run.load(torch.load(io.BytesIO(payload), map_location=device, weights_only=True))
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=DIGEST_BYTES).digest()

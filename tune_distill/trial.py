@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
-from tune_distill import cache, initialise, student, tasks, teacher
+from tune_distill import cache, initialise, measure, student, tasks, teacher
 from tune_distill.folder import Rung, write_atomically
 from tune_distill.measure.accuracy import accuracy
-from tune_distill.measure.flops import flops
-from tune_distill.measure.robustness import robustness
-from tune_distill.measure.size import size_mb
-from tune_distill.outcome import Interval, Outcome
-from tune_distill.prepare import Inputs
+from tune_distill.outcome import Outcome
+from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
@@ -69,8 +66,8 @@ def run(
     seed = config.train.seed or 0
     task = tasks.open_prepared(inputs.task)
     model = _student(config, inputs, task, seed)
-    given, asked = config.method.needs(inputs.teacher_shape, student.shape(model.config))
-    heads = config.method.heads(inputs.teacher_shape, student.shape(model.config))
+    shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
+    given, asked = config.method.needs(*shapes)
     signals = cache.source(inputs.signals, inputs.teacher, given, device) if given else None
 
     started, rungs = time.time(), _read_rungs(folder)
@@ -82,7 +79,7 @@ def run(
         seed=seed,
         teacher=signals,
         needs=asked,
-        heads=heads,
+        heads=config.method.heads(*shapes),
         device=device,
         checkpoint=folder / "checkpoint",
     ):
@@ -93,32 +90,11 @@ def run(
         _write_rungs(folder, rungs)
         report(rung)
 
-    outcome = measure(model, spec, inputs, task, device)
-    _save(model, _tokenizer(inputs.teacher), task, folder / "student")
+    tokenizer = _tokenizer(inputs.teacher)
+    outcome = measure.measure(model, tokenizer, task, spec, device)
+    _save(model, tokenizer, task, folder / "student")
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     return outcome
-
-
-def measure(
-    model: PreTrainedModel, spec: StudySpec, inputs: Inputs, task: Prepared, device: str
-) -> Outcome:
-    """Every measure of a finished model, on the search split."""
-    scored = accuracy(model, task.search, task.metric, device)
-    intervals: dict[str, Interval] = {"accuracy": scored.interval} if scored.interval else {}
-    worst = clean = None
-    if spec.attacked:
-        found = robustness(model, _tokenizer(inputs.teacher), task, spec.robustness, device)
-        worst, clean = found.robust_worst, found.clean
-        intervals |= {"robust_worst": found.interval, "clean_on_attacked": found.clean_interval}
-    return Outcome(
-        accuracy=scored.score,
-        size_mb=size_mb(model.config),
-        parameters=student.parameters(model.config),
-        flops=flops(model.config, task.search.lengths),
-        robust_worst=worst,
-        clean_on_attacked=clean,
-        intervals=intervals,
-    )
 
 
 def read_rungs(folder: Path) -> tuple[Rung, ...]:

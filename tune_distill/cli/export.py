@@ -26,7 +26,6 @@ def export(
 ) -> None:
     """Write a finished student as a Hugging Face folder, with its card and its config."""
     from tune_distill import export as exporter
-    from tune_distill import prepare
     from tune_distill.export.pick import on_front
     from tune_distill.spec import resolve
 
@@ -41,7 +40,7 @@ def export(
         document,
         spec.axes,
         target,
-        teacher=prepare.teacher_measures(folder),
+        teacher=measures.measures() if (measures := folder.teacher()) else {},
         on_front=on_front(records, spec.axes, record),
     )
     if as_json:

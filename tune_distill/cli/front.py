@@ -46,17 +46,16 @@ def front(
 
 def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> None:
     """Show a search's progress: trials by state, the front's size and hypervolume."""
-    from tune_distill.folder import StudyFolder
     from tune_distill.launch import owner
 
     folder, document = opened(study, storage)
     data = _data(study, storage)
     wanted = int((document.get("search") or {}).get("trials", 20))
-    running = owner(StudyFolder(folder.path))
+    running = owner(folder.path / "lock")
     summary = {
         "study": document["name"],
         "folder": str(folder.path),
-        "running": running,
+        "running": running and vars(running),
         "trials": wanted,
         **data["counts"],
         "front": sum(t["on_front"] for t in data["trials"]),
@@ -66,18 +65,18 @@ def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> N
         typer.echo(json.dumps(summary, indent=2))
         return
     for name, value in summary.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else value
-        typer.echo(f"{name:<12} {'no' if value is None else shown}")
+        typer.echo(f"{name:<12} {_shown(value)}")
 
 
 def _data(study: str, storage: Path) -> dict[str, Any]:
-    from tune_distill import prepare
     from tune_distill.plots import front_data
     from tune_distill.spec import resolve
 
     folder, document = opened(study, storage)
     spec = resolve(document)
-    return front_data(folder.records(), spec.axes, prepare.teacher_measures(folder))
+    outcome = folder.teacher()
+    teacher = outcome.measures() if outcome else None
+    return front_data(folder.records(), spec.axes, teacher, spec.name)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -96,3 +95,11 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(flat)
     return text.getvalue()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):  # who runs it
+        return f"process {value['pid']} on {value['host']}, since {value['since']}"
+    if value is None:
+        return "no"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

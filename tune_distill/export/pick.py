@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tune_distill import pareto
 from tune_distill.errors import NoFeasibleStudent, SpecError
 from tune_distill.folder import TrialRecord
-from tune_distill.outcome import MEASURES, Objective, losses
+from tune_distill.outcome import MEASURES, Objective, losses, reference_losses
 from tune_distill.spec.problems import did_you_mean
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -78,7 +78,7 @@ def pick(
     kind, _, name = rule.partition(":")
     if rule == "knee":
         table = losses([r.outcome for r in allowed if r.outcome], objectives)
-        return allowed[pareto.knee(table)]
+        return allowed[pareto.knee(table, reference_losses(objectives))]
     if kind == "best":
         return _best(allowed, objectives, name)
     if kind == "trial":

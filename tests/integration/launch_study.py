@@ -1,0 +1,147 @@
+"""A search of trials that sleep instead of training, for the launcher's tests.
+
+python launch_study.py STORAGE TRIALS NAP    runs it as a driver of its own
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tune_distill.errors import Diverged
+from tune_distill.folder import Rung, StudyFolder, write_atomically
+from tune_distill.launch import search
+from tune_distill.launch.standing import Standing
+from tune_distill.outcome import Outcome
+from tune_distill.space import Params
+from tune_distill.spec import StudySpec, resolve
+
+EPOCHS = 3
+DOCUMENT: dict[str, Any] = {
+    "name": "toy",
+    "task": {"builtin": "reviews"},
+    "teacher": {"builtin": "small"},
+    "space": {
+        "student": {"layers": {"int": [1, 6]}, "hidden_size": [16, 24], "heads": [2, 4, 8]},
+        "method": {"finetune": {}, "kd": {"temperature": {"log": [1.0, 10.0]}}},
+        "train": {"learning_rate": {"log": [1.0e-5, 1.0e-3]}, "epochs": EPOCHS},
+    },
+    "objectives": {
+        "accuracy": {"goal": "max", "reference": 0.5},
+        "size_mb": {"goal": "min", "reference": 100.0},
+    },
+}
+
+
+def document(trials: int, **search_keys: Any) -> dict[str, Any]:
+    return copy.deepcopy(DOCUMENT) | {"search": {"trials": trials, **search_keys}}
+
+
+def read_rungs(folder: Path) -> tuple[Rung, ...]:
+    file = folder / "rungs.json"
+    rows = json.loads(file.read_text()) if file.exists() else []
+    return tuple(Rung(**row) for row in rows)
+
+
+def run(
+    spec: StudySpec,
+    params: Params,
+    inputs: dict[str, Any],
+    folder: Path,
+    report: Callable[[Rung], None],
+    *,
+    threads: int,
+    device: str,
+) -> Outcome:
+    """Three epochs; the rungs are the checkpoint. `inputs` says which trial meets which fault.
+
+    Each line of the study's `ran` is an epoch: `trial epoch process`.
+    """
+    number, rungs = int(folder.name), list(read_rungs(folder))
+    for epoch in range(len(rungs) + 1, EPOCHS + 1):
+        time.sleep(inputs.get("nap", 0.0))
+        with (folder.parents[1] / "ran").open("a") as log:
+            log.write(f"{number} {epoch} {os.getpid()}\n")
+        rungs.append(Rung(epoch, epoch, 0.5, {"total": 1.0 / epoch}, seconds=2.0))
+        write_atomically(folder / "rungs.json", json.dumps([vars(rung) for rung in rungs]))
+        report(rungs[-1])
+        if epoch >= 2:
+            _fault(inputs.get("faults", {}).get(number), folder)
+    layers, width = int(params["student.layers"] or 0), int(params["student.hidden_size"] or 0)
+    return Outcome(0.5 + layers / 20, layers * width / 10, parameters=layers, flops=1.0)
+
+
+def _fault(kind: str | None, folder: Path) -> None:
+    met = folder / "met"
+    if kind == "nan":
+        raise Diverged("the loss is nan after 2 updates")
+    if kind == "bug":
+        raise TypeError("ours")
+    if kind == "full" and not met.exists():
+        met.touch()
+        raise OSError(28, "No space left on device")
+    if kind == "killed always" or (kind == "killed" and not met.exists()):
+        met.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Prepare:
+    """Stands for `prepare.prepare`: what the trials get."""
+
+    def __init__(self, **inputs: Any) -> None:
+        self.inputs = inputs
+
+    def __call__(self, spec: StudySpec, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
+        return self.inputs
+
+
+def launch(
+    storage: Path,
+    trials: int,
+    inputs: dict[str, Any],
+    *,
+    keys: dict[str, Any] | None = None,
+    space: dict[str, Any] | None = None,
+    concurrent: int | None = None,
+    **more: Any,
+) -> Standing:
+    """A search of the toy study; `keys` for its `search:` section, `more` for `search`."""
+    asked = document(trials, **(keys or {}))
+    asked["resources"] = {"concurrent": concurrent}
+    asked["space"] = space or asked["space"]
+    return search(
+        resolve(asked),
+        asked,
+        storage,
+        prepare=Prepare(**inputs),
+        run=run,
+        read_rungs=read_rungs,
+        **more,
+    )
+
+
+def ran(folder: StudyFolder) -> list[tuple[int, int, int]]:
+    """(trial, epoch, process) of each epoch that was run."""
+    lines = (folder.path / "ran").read_text().splitlines()
+    return [tuple(map(int, line.split())) for line in lines]  # type: ignore[misc]
+
+
+def main() -> None:
+    storage, trials, nap, temporary = sys.argv[1:]
+    try:
+        launch(
+            Path(storage), int(trials), {"nap": float(nap)}, num_cpus=2, temporary=Path(temporary)
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""A newcomer's path through the command line, from the built wheel, as separate processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests import tiny
+
+ROOT = Path(__file__).parents[2]
+
+STUDY = """
+name: tiny
+description: two words decide
+task: {files: {train: train.csv, validation: validation.csv}, text: sentence, max_length: 32}
+teacher: {model: teacher}
+space:
+  student: {layers: [1, 2], hidden_size: [16, 32], heads: 4}
+  method: {finetune: {}, kd: {temperature: {log: [1.0, 4.0]}, alpha: 0.5}}
+  train: {learning_rate: {log: [2.0e-3, 5.0e-3]}, batch_size: 16, epochs: 2}
+objectives:
+  accuracy: {goal: max, reference: 0.4}
+  size_mb: {goal: min, reference: 1.0}
+  robust_worst: {goal: max, reference: 0.0}
+robustness: {rows: 20, budget: 10}
+search: {trials: 4, seed: 3}
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A folder with what the wheel installs; first on the path of the commands below."""
+    built = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    (file,) = built.glob("*.whl")
+    site = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", str(site)]
+    subprocess.run([*pip, str(file)], check=True, capture_output=True)
+    return site
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A working folder with a task, a teacher and a study."""
+    folder = tmp_path_factory.mktemp("home")
+    tiny.write_task(folder)
+    tiny.write_teacher(folder / "teacher")
+    (folder / "tiny.yaml").write_text(STUDY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(wheel, home):
+    """Runs a command; gives the finished process."""
+
+    def command(*arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-c", "from tune_distill.cli import main; main()", *arguments],
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": str(wheel), "COLUMNS": "160"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def searched(run):
+    """The finished search."""
+    return run("search", "tiny.yaml", "--json")
+
+
+def test_the_commands_are_those_of_the_wheel(wheel, run):
+    done = subprocess.run(
+        [sys.executable, "-c", "import tune_distill; print(tune_distill.__file__)"],
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(wheel))
+    assert run("--version").stdout.strip() == "0.1.0"
+
+
+def test_help_names_every_command(run):
+    told = run("--help").stdout
+    for command in ("spaces", "check", "teacher", "search", "status", "front", "export", "train"):
+        assert command in told
+
+
+def test_the_shipped_studies_are_in_the_wheel(run, home):
+    listed = json.loads(run("spaces", "ls", "--json").stdout)
+    assert {"quickstart", "sst2"} <= listed.keys()
+    assert yaml.safe_load(run("spaces", "cat", "sst2").stdout)["name"] == "sst2"
+    run("spaces", "cp", "quickstart", "copied.yaml")
+    assert (home / "copied.yaml").read_text() == run("spaces", "cat", "quickstart").stdout
+    assert "exists already" in run("spaces", "cp", "quickstart", "copied.yaml", code=2).stderr
+
+
+def test_check_shows_three_students_without_training(run):
+    told = json.loads(run("check", "tiny.yaml", "--json").stdout)
+    assert told["task"]["labels"] == ["negative", "positive"]
+    assert len(told["samples"]) == 3
+    for sample in told["samples"]:
+        assert sample["size_mb"] == pytest.approx(4e-6 * sample["parameters"])
+    assert "TFLOP" in run("check", "tiny.yaml").stdout
+
+
+def test_a_bad_study_names_every_mistake_and_exits_2(run):
+    bad = ["--set", "space.method.kd.temperatur=1.0", "--set", "search.trials=0"]
+    done = run("search", "tiny.yaml", *bad, code=2)
+    assert done.stderr.splitlines() == [
+        "SpecError: space.method.kd.temperatur: unknown knob; kd takes temperature, alpha "
+        "(did you mean temperature?)",
+        "SpecError: search.trials: Input should be greater than 0, got 0",
+    ]
+    assert done.stdout == ""
+
+
+def test_a_missing_file_of_the_task_exits_2(run):
+    done = run("check", "tiny.yaml", "--set", "task.files.train=no.csv", code=2)
+    assert done.stderr.startswith("DataError: ")
+    assert "no.csv" in done.stderr
+
+
+def test_a_study_that_was_not_started_is_said_to_be_so(run):
+    assert "has not been started" in run("front", "quickstart", code=2).stderr
+    assert "no such study" in run("status", "nothing", code=2).stderr
+
+
+def test_doctor_tells_the_machine(run):
+    told = json.loads(run("doctor", "--json").stdout)
+    assert {"python", "torch", "ray", "cpus", "storage"} <= told["facts"].keys()
+
+
+def test_a_search_ends_with_its_front_and_the_next_commands(searched, home):
+    summary = json.loads(searched.stdout)
+    assert summary["trials"] == summary["complete"] == 4
+    assert summary["front"]
+    last = searched.stderr.splitlines()[-3:]
+    assert last[0].startswith("front: studies/tiny/front.html")
+    assert last[2] == "export: tune-distill export tiny --pick knee"
+    assert (home / "studies/tiny/front.html").stat().st_size > 1_000_000  # plotly is in it
+
+
+def test_the_same_search_again_computes_nothing(searched, run, home):
+    before = {p: p.stat().st_mtime_ns for p in home.glob("studies/tiny/trials/*/trial.json")}
+    again = json.loads(run("search", "tiny.yaml", "--json").stdout)
+    after = {p: p.stat().st_mtime_ns for p in home.glob("studies/tiny/trials/*/trial.json")}
+    assert again == json.loads(searched.stdout)
+    assert before == after
+
+
+def test_another_study_of_the_same_name_is_refused(searched, run):
+    done = run("search", "tiny.yaml", "--set", "task.max_length=16", code=2)
+    assert "task.max_length: was 32, is 16" in done.stderr
+
+
+def test_status_and_front_agree(searched, run, home):
+    status = json.loads(run("status", "tiny", "--json").stdout)
+    front = json.loads(run("front", "tiny", "--json").stdout)
+    rows = list(csv.DictReader(io.StringIO(run("front", "tiny", "--csv", "--all").stdout)))
+
+    assert status["complete"] == 4
+    assert status["front"] == len(front["trials"]) == sum(r["on_front"] == "True" for r in rows)
+    assert status["hypervolume"] == front["hypervolume"]
+    assert front["teacher"]["accuracy"] > 0.9
+    assert "teacher" in run("front", "tiny").stdout
+    run("front", "tiny", "--html", "front.html")
+    assert "plotly" in (home / "front.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def exported(searched, run, home):
+    done = run("export", "tiny", "--pick", "best:accuracy", "--to", "student", "--json")
+    return json.loads(done.stdout)
+
+
+def test_an_exported_student_is_a_plain_hugging_face_model(exported, home):
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", str(home / "student"))
+    assert classify("the film was superb")[0]["label"] == "positive"
+    assert classify("the soup was awful")[0]["label"] == "negative"
+    card = (home / "student/README.md").read_text()
+    assert "library_name: transformers" in card
+    assert f"| accuracy | {exported['accuracy']:.4f} |" in card
+
+
+def test_an_exported_student_is_trained_again_to_the_same_result(exported, run):
+    again = json.loads(run("train", "student/student.yaml", "--to", "again", "--json").stdout)
+    same = {k: v for k, v in exported.items() if k not in {"folder", "trial"}}
+    assert {k: v for k, v in again.items() if k != "folder"} == same
+
+
+def test_the_reproduced_weights_are_the_exported_ones(exported, run, home):
+    from safetensors.torch import load_file
+
+    if not (home / "again").is_dir():
+        run("train", "student/student.yaml", "--to", "again")
+    left, right = (load_file(home / f / "model.safetensors") for f in ("student", "again"))
+    assert left.keys() == right.keys()
+    assert all((left[name] == right[name]).all() for name in left)
+
+
+def test_an_export_that_would_overwrite_is_refused(exported, run):
+    assert "exists already" in run("export", "tiny", "--to", "student", code=2).stderr
+
+
+def test_bounds_that_nothing_satisfies_exit_3(searched, run):
+    done = run("export", "tiny", "--where", "size_mb<=0.001", code=3)
+    assert done.stderr.startswith(
+        "NoFeasibleStudent: 0 of 4 trials satisfy size_mb <= 0.001; the smallest is 0.0"
+    )
+
+
+def test_a_damaged_student_is_not_exported_and_exits_4(searched, run, home):
+    from safetensors.torch import load_file, save_file
+
+    number = json.loads(searched.stdout)["front"][0]
+    file = home / f"studies/tiny/trials/{number:05d}/student/model.safetensors"
+    original = file.read_bytes()
+    tensors = load_file(file)
+    tensors["classifier.bias"] = tensors["classifier.bias"] + 1.0
+    save_file(tensors, file, metadata={"format": "pt"})
+    try:
+        done = run("export", "tiny", "--pick", f"trial:{number}", "--to", "bad", code=4)
+    finally:
+        file.write_bytes(original)
+    assert done.stderr.startswith("ExportMismatch: the exported model's logits differ")
+    assert not (home / "bad").exists()

@@ -1,0 +1,264 @@
+"""Whole searches on Ray, of trials that sleep instead of training, with every fault we know."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import launch_study
+import pytest
+from launch_study import launch, ran
+from ray import cloudpickle
+
+from tune_distill.errors import NoFeasibleStudent, SpecError, TuneDistillError
+from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.launch import Standing
+from tune_distill.launch.session import ray_session
+from tune_distill.searcher import open_study
+from tune_distill.spec import ResourceSpec, resolve
+
+pytestmark = [
+    # Ray's own: sockets, files and processes that it leaves to the interpreter's end.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+SCRIPT = Path(launch_study.__file__)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[None]:
+    """One Ray for all searches of this file that do not kill theirs."""
+    cloudpickle.register_pickle_by_value(launch_study)
+    with (
+        tempfile.TemporaryDirectory(prefix="td", dir="/tmp") as short,  # sockets' paths are short
+        ray_session(ResourceSpec(), num_cpus=2, temporary=Path(short)),
+    ):
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path / "toy")
+
+
+class Events:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        self.heard.append(("started", number))
+
+    def reported(self, number: int, rung: Rung) -> None:
+        self.heard.append(("reported", (number, rung.epoch)))
+
+    def ended(self, record: TrialRecord) -> None:
+        self.heard.append(("ended", record.number))
+
+    def front(self, standing: Standing) -> None:
+        self.heard.append(("front", standing))
+
+    def of(self, kind: str) -> list[Any]:
+        return [what for event, what in self.heard if event == kind]
+
+
+def optuna_states(folder: StudyFolder) -> list[str]:
+    spec = resolve(launch_study.document(1))
+    return [trial.state.name for trial in open_study(folder, spec).get_trials(deepcopy=False)]
+
+
+class Faulty(Events):
+    """A listener whose server is away."""
+
+    def ended(self, record: TrialRecord) -> None:
+        raise ConnectionError("away")
+
+
+def test_a_search_runs_its_budget_and_tells_its_listeners(tmp_path, folder, capfd):
+    events, lines = Events(), []
+    listeners = [Faulty(), events]
+    standing = launch(
+        tmp_path, 6, {}, listen=lambda _f, _i: nullcontext(listeners), say=lines.append
+    )
+    records = folder.records()
+    assert [record.number for record in records] == list(range(6))
+    assert standing.records == tuple(records)
+    assert standing.states == {"complete": 6}
+    assert optuna_states(folder) == ["COMPLETE"] * 6
+    assert sorted(events.of("started")) == sorted(events.of("ended")) == list(range(6))
+    assert set(events.of("reported")) == {(n, e) for n in range(6) for e in (1, 2, 3)}
+    assert len(ran(folder)) == 18
+    assert events.of("front")[-1] == standing
+    assert sorted(standing.front) == narrowest(records)
+    assert all(len(r.rungs) == 3 and r.versions and r.started and r.seconds for r in records)
+    assert lines == [
+        "Faulty.ended failed: ConnectionError: away; the search goes on, and further faults of "
+        "this kind are not repeated here"
+    ]
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")  # stdout is data and stderr is ours: Ray is silent
+
+
+def narrowest(records: list[TrialRecord]) -> list[int]:
+    """The front: accuracy is 0.5 + layers / 20, size layers * width / 10."""
+    best: dict[float, float] = {}
+    outcomes = {record.number: record.outcome for record in records if record.outcome}
+    for outcome in outcomes.values():
+        best[outcome.accuracy] = min(best.get(outcome.accuracy, 1e9), outcome.size_mb)
+    return [n for n, outcome in outcomes.items() if outcome.size_mb == best[outcome.accuracy]]
+
+
+def test_what_befalls_a_trial_befalls_no_other(tmp_path, folder):
+    lines: list[str] = []
+    faults = {1: "nan", 3: "killed", 4: "bug", 6: "killed always"}
+    keys = {"max_failures": 1}
+    standing = launch(tmp_path, 8, {"faults": faults}, keys=keys, say=lines.append)
+    failed = {r.number: r.reason for r in standing.records if r.state == "failed"}
+    assert set(failed) == {1, 4, 6}
+    assert failed[1] == "Diverged: the loss is nan after 2 updates"
+    assert failed[4] == "TypeError: ours"
+    assert failed[6].startswith("ActorDiedError: The actor died")  # Ray's words for it
+    assert "exit" in (folder.trial(6) / "error.txt").read_text()
+    assert optuna_states(folder) == ["FAIL" if n in failed else "COMPLETE" for n in range(8)]
+    assert "in _fault" in (folder.trial(4) / "error.txt").read_text()
+    epochs = Counter((n, e) for n, e, _ in ran(folder))
+    assert [epochs[3, e] for e in (1, 2, 3)] == [1, 1, 1]  # it went on: nothing was repeated
+    assert len(lost.rungs if (lost := folder.read(6)) else ()) >= 2  # what it reached is kept
+    assert any(line.startswith("trial 3: its worker was lost") for line in lines)
+    processes = {process for _, _, process in ran(folder)}
+    assert len(processes) <= 2 + 3  # two side by side, reused, and one more for each that died
+
+
+def test_failures_of_one_kind_in_a_row_stop_the_search_and_say_what_they_share(tmp_path, folder):
+    faults = dict.fromkeys(range(20), "bug")
+    with pytest.raises(TuneDistillError, match=r"3 trials in a row.*TypeError: ours.*epochs=3"):
+        launch(tmp_path, 20, {"faults": faults}, concurrent=1)
+    assert [r.state for r in folder.records()] == ["failed"] * 3
+
+
+def test_a_budget_is_completed_and_not_restarted(tmp_path, folder):
+    with pytest.raises(TuneDistillError, match=r"No space left.*the same command goes on"):
+        launch(tmp_path, 3, {"faults": {1: "full"}}, concurrent=1)
+    assert [r.number for r in folder.records()] == [0]
+    standing = launch(tmp_path, 3, {}, concurrent=1)
+    assert standing.states == {"complete": 3}
+    launch(tmp_path, 3, {})  # nothing is left to do
+    assert Counter((n, e) for n, e, _ in ran(folder)) == {
+        (n, e): 1 for n in range(3) for e in (1, 2, 3)
+    }
+    with pytest.raises(SpecError, match=r"search.seed: was nothing, is 7"):
+        launch(tmp_path, 3, {}, keys={"seed": 7})
+
+
+def test_fresh_keeps_the_old_folder_and_an_exhausted_space_ends_the_search(tmp_path, folder):
+    (folder.path / "trials").mkdir(parents=True)
+    (folder.path / "study.yaml").write_text("name: toy")
+    lines: list[str] = []
+    one = {"student": {"layers": [2], "hidden_size": [16], "heads": [2]}, "method": "finetune"}
+    standing = launch(tmp_path, 9, {}, space=one, fresh=True, say=lines.append, concurrent=1)
+    (kept,) = tmp_path.glob("toy.*")
+    assert (kept / "study.yaml").read_text() == "name: toy"
+    assert str(kept) in lines[0]
+    assert (len(standing.records), standing.exhausted) == (1, True)
+    assert "exhausted after 1 of 9" in lines[-1]
+
+
+def test_a_space_without_a_feasible_student_is_an_error(tmp_path):
+    with pytest.raises(NoFeasibleStudent, match="size_mb is 60, over 10"):
+        launch(tmp_path, 3, {}, infeasible=lambda _inputs, _params: ["size_mb is 60, over 10"])
+
+
+def driver(storage: Path, trials: int, nap: float, temporary: str) -> subprocess.Popen[str]:
+    """A search in a process of its own, with a Ray of its own."""
+    command = [sys.executable, str(SCRIPT), str(storage), str(trials), str(nap), temporary]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not holds():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def test_nothing_is_lost_or_run_twice_when_the_driver_is_interrupted_and_killed(tmp_path, folder):
+    def done(count: int) -> Callable[[], bool]:
+        return lambda: len(list(folder.path.glob("trials/*/trial.json"))) >= count
+
+    with tempfile.TemporaryDirectory(prefix="td", dir="/tmp") as short:
+        first = driver(tmp_path, 10, 0.3, short)
+        wait_until(done(2), first)
+        assert listening(first.pid, short) == {"127.0.0.1"}
+        with pytest.raises(TuneDistillError, match=rf"another search .*process {first.pid} on "):
+            launch(tmp_path, 10, {})
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=30)
+        assert (first.returncode, out, err) == (130, "", "")
+        second = driver(tmp_path, 10, 0.3, short)
+        wait_until(done(5), second)
+        second.send_signal(signal.SIGKILL)
+        second.communicate(timeout=30)
+        gone(short)
+    finished = {record.number: record for record in folder.records()}
+    assert 5 <= len(finished) < 10
+    standing = launch(tmp_path, 10, {})  # and its dead owner's lock stops nobody
+    assert standing.states == {"complete": 10}
+    assert {n: folder.read(n) for n in finished} == finished
+    assert [r.number for r in standing.records] == list(range(10))  # no number was given up
+    assert optuna_states(folder) == ["COMPLETE"] * 10
+    epochs = Counter((n, e) for n, e, _ in ran(folder))
+    assert set(epochs) == {(n, e) for n in range(10) for e in (1, 2, 3)}
+    # an epoch that was cut short may be repeated, at most those of two trials in flight each time
+    assert sum(epochs.values()) <= 30 + 4
+    for record in finished.values():
+        assert [epochs[record.number, e] for e in (1, 2, 3)] == [1, 1, 1]
+
+
+def gone(temporary: str) -> None:
+    """Waits until a killed driver's Ray is gone, too."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if not list(of(temporary)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still running: {list(of(temporary))}")
+
+
+def of(temporary: str) -> Iterator[int]:
+    """The processes of the Ray that keeps its files there."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                temporary in (process / "cmdline").read_text()
+                and "ray" in (process / "cmdline").read_text()
+            ):
+                yield int(process.name)
+        except OSError:
+            continue
+
+
+def listening(driver: int, temporary: str) -> set[str]:
+    """The addresses on which a driver and its Ray accept connections."""
+    sockets = set()
+    for process in {driver, *of(temporary)}:
+        for handle in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                sockets.add(str(handle.readlink()))
+            except OSError:
+                continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:  # 0A: LISTEN
+                raw = bytes.fromhex(local.partition(":")[0][-8:])[::-1]
+                found.add(".".join(map(str, raw)))
+    return found

@@ -1,0 +1,108 @@
+"""`tune-distill check`: is this study what its author meant? Three sample students; no training."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tune_distill.cli.options import Json, Overrides, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedConfig
+
+    from tune_distill.spec import StudySpec
+    from tune_distill.tasks import Task
+
+SAMPLES = 3
+ROWS = 2000  # whose lengths stand for the split's
+TRIES = 1000
+
+
+def check(
+    study: str = typer.Argument(help="A study: YAML file or shipped name."),
+    overrides: Overrides = [],  # noqa: B006 - typer's way of a repeatable option
+    as_json: Json = False,
+) -> None:
+    """Validate a study and show three students of its space, with size, FLOPs and cost."""
+    from tune_distill.cli.tables import sample_table
+    from tune_distill.prepare import load_task
+    from tune_distill.spec.load import find, load
+    from tune_distill.tasks import encode
+    from tune_distill.teacher import outline
+
+    spec = load(find(study), overrides)
+    task = load_task(spec, say)
+    config, tokenizer = outline(spec.teacher, task, spec.task.max_length)
+    some = task.train.take(_spread(len(task.train)))
+    lengths = encode(some, tokenizer, spec.task.max_length).lengths
+    samples = list(_samples(spec, config, task, lengths))
+    summary = {
+        "study": spec.name,
+        "task": {
+            "name": task.name,
+            "metric": task.metric,
+            "labels": list(task.label_names),
+            **{split: len(getattr(task, split)) for split in ("train", "search", "heldout")},
+        },
+        "objectives": {o.name: o.goal for o in spec.axes},
+        "trials": spec.search.trials,
+        "samples": samples,
+    }
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        sample_table(summary)
+
+
+def _spread(rows: int) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.linspace(0, rows - 1, min(rows, ROWS)).astype(np.int64)
+
+
+def _samples(
+    spec: StudySpec, teacher: PreTrainedConfig, task: Task, lengths: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Feasible draws, each with what it weighs and costs."""
+    from tune_distill import student
+    from tune_distill.errors import NoFeasibleStudent
+    from tune_distill.measure.flops import flops
+    from tune_distill.measure.size import size_mb
+    from tune_distill.prepare import task_shape
+    from tune_distill.space import at_random
+    from tune_distill.spec import TrialConfig
+
+    suggest = at_random(random.Random(spec.search.seed))
+    found: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    for _ in range(TRIES):
+        params = spec.search_space.draw(suggest)
+        config = TrialConfig.from_params(params)
+        reasons = student.infeasible(config.student, teacher, config.method, task_shape(task))
+        if reasons:
+            continue
+        shape = student.config(config.student, teacher, task.label_names)
+        once = flops(shape, lengths)
+        found.append(
+            {
+                "params": params,
+                "parameters": student.parameters(shape),
+                "size_mb": size_mb(shape),
+                "flops": once,
+                # forward and backward cost three forward passes
+                "training_flops": 3 * once * len(task.train) * config.train.epochs,
+                "teacher_flops_ratio": flops(teacher, lengths) / once,
+            }
+        )
+        if len(found) == SAMPLES:
+            return found
+    if not found:
+        raise NoFeasibleStudent(
+            f"space: none of {TRIES} draws can be trained; the last because {'; '.join(reasons)}"
+        )
+    return found

@@ -1,0 +1,90 @@
+"""`tune-distill search`: runs a study, or what is left of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tune_distill.cli.options import STORAGE, Json, Overrides, Storage, say
+
+if TYPE_CHECKING:
+    from tune_distill.launch import Standing
+    from tune_distill.spec import StudySpec
+
+
+def search(
+    study: Annotated[str, typer.Argument(help="A study: YAML file or shipped name.")],
+    overrides: Overrides = [],  # noqa: B006 - typer's way of a repeatable option
+    trials: Annotated[int | None, typer.Option("--trials", help="How many trials.")] = None,
+    storage: Storage = STORAGE,
+    address: Annotated[
+        str | None, typer.Option("--address", help="A Ray cluster; by default this machine.")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option("--tracking-uri", help="An MLflow server; by default SQLite.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Move an earlier run aside and begin again.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study, or what is left of it: the same command resumes."""
+    from tune_distill import prepare, trial
+    from tune_distill.cli.watch import watched
+    from tune_distill.launch import search as launch
+    from tune_distill.spec import resolve
+    from tune_distill.spec.load import find, read
+
+    more = [] if trials is None else [f"search.trials={trials}"]
+    document = read(find(study), [*overrides, *more])
+    spec = resolve(document)
+    try:
+        standing = launch(
+            spec,
+            document,
+            storage,
+            prepare=prepare.prepare,
+            run=trial.run,
+            read_rungs=trial.read_rungs,
+            infeasible=partial(prepare.infeasible, spec),
+            listen=lambda folder, inputs: watched(
+                spec, document, folder, inputs, tracking_uri, again()
+            ),
+            say=say,
+            address=address,
+            fresh=fresh,
+        )
+    except KeyboardInterrupt:
+        say(f"interrupted; what was finished is kept. To go on: {again()}")
+        raise
+    _conclude(spec, standing, storage, as_json)
+
+
+def again() -> str:
+    """This command, to be run again; without --fresh, which would begin anew."""
+    return shlex.join(["tune-distill", *(a for a in sys.argv[1:] if a != "--fresh")])
+
+
+def _conclude(spec: StudySpec, standing: Standing, storage: Path, as_json: bool) -> None:
+    """Where the front is, and what to do with it."""
+    folder = storage / spec.name
+    if as_json:
+        summary = {
+            "study": spec.name,
+            "folder": str(folder),
+            "trials": len(standing.records),
+            **standing.states,
+            "front": list(standing.front),
+            "hypervolume": standing.hypervolume,
+        }
+        typer.echo(json.dumps(summary))
+    at = "" if storage == STORAGE else f" --storage {shlex.quote(str(storage))}"
+    say(f"front: {folder / 'front.html'} ({len(standing.front)} students)")
+    say(f"mlflow: mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}")
+    say(f"export: tune-distill export {spec.name} --pick knee{at}")

@@ -1,0 +1,13 @@
+"""A search, from a study's document to its finished trials, on Ray Tune.
+
+`search` tells the story; around it `lock` (one search a folder), `resume` (the same command goes
+on), `session` (Ray, quietly), `worker` (one trial), `watch` (what the driver sees and stops),
+`listeners` (who is told), `standing` (the front so far) and `streak` (failures that all share).
+"""
+
+from tune_distill.launch.listeners import Listener
+from tune_distill.launch.lock import Owner, owner
+from tune_distill.launch.search import search
+from tune_distill.launch.standing import Standing, standing
+
+__all__ = ["Listener", "Owner", "Standing", "owner", "search", "standing"]

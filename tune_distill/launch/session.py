@@ -1,0 +1,188 @@
+"""Ray for the length of a search: quiet, on loopback, and gone afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+from ray._private import ray_constants, worker
+
+from tune_distill.errors import SpecError
+from tune_distill.spec import ResourceSpec
+
+DRIVER = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a box even when it is to be silent
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray will do by default; it warns otherwise
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # we keep our own records
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `interruptible` is ours
+    "TUNE_GLOBAL_CHECKPOINT_S": "10",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the trials' records
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+WORKER = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads slow each other down 5 to 10 times
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the same everywhere
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # an actor that is not reused loses its trial
+}
+
+
+@contextmanager
+def ray_session(
+    resources: ResourceSpec,
+    address: str | None = None,
+    num_cpus: int | None = None,
+    temporary: Path | None = None,
+) -> Iterator[None]:
+    """Ray within: the caller's if it runs already, else a cluster's, else one of our own.
+
+    Args:
+        resources: what a trial gets; its threads are set from it.
+        address: of a cluster; None starts Ray in this process.
+        num_cpus: of our own Ray; None takes the machine's.
+        temporary: where Ray keeps sockets and logs; None is its own default.
+
+    Raises:
+        SpecError: the address is one that cannot carry a search.
+    """
+    if address and address.startswith("ray://"):
+        raise SpecError(
+            f"--address {address}: a search cannot drive Tune through Ray's client; run it on "
+            "the cluster (tune-distill submit), or there with --address auto"
+        )
+    with environment(DRIVER), _quiet():
+        if ray.is_initialized():
+            yield
+            return
+        threads = str(max(1, int(resources.cpus_per_trial)))
+        _start(address, num_cpus, temporary, {**WORKER, "OMP_NUM_THREADS": threads})
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def concurrency(resources: ResourceSpec, elastic: bool) -> int:
+    """How many trials run side by side.
+
+    Args:
+        resources: of the study.
+        elastic: whether Ray may still grow: then a trial that fits nowhere yet is no mistake.
+
+    Raises:
+        SpecError: a trial asks for more than there is.
+    """
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    fits = int(min(have.get(kind, 0.0) / need for kind, need in asked.items() if need))
+    if fits < 1 and not elastic:
+        found = ", ".join(f"{have.get(kind, 0):g} {kind}" for kind in asked)
+        wanted = ", ".join(f"{need:g} {kind}" for kind, need in asked.items() if need)
+        raise SpecError(f"resources: a trial asks for {wanted}, and there are {found}")
+    return resources.concurrent or max(1, fits)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; the second ends the process at once.
+
+    Outside the main thread, which alone may handle signals, nothing sets it.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        event.set()
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, stop)
+    try:
+        yield event
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables within, where the user has not set them; as they were, after."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _start(
+    address: str | None, num_cpus: int | None, temporary: Path | None, env: Mapping[str, str]
+) -> None:
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": dict(env)},
+    }
+    if address:
+        ray.init(address=address, **quiet)
+        return
+    if temporary:
+        quiet["_temp_dir"] = str(temporary)
+    with _loopback():
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Ray on 127.0.0.1 within.
+
+    On Linux it binds every interface, and maps `_node_ip_address="127.0.0.1"` to the outward
+    address. Only where it may form no cluster (its default on macOS and Windows) it stays inside;
+    it reads that from the environment when it is imported, which may be long ago.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray's and Tune's talk in the log, where who wants it finds it: stdout is data, stderr ours.
+
+    What Tune says of trials is in our records. Ray prints a raylet's messages to stdout, however it
+    is asked not to print logs (`listen_error_messages` in its worker.py).
+    """
+    loggers = [logging.getLogger(name) for name in ("ray.tune", "ray.train", "ray.air")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    printer, worker.print_to_stdstream = worker.print_to_stdstream, _log
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printer
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _log(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
+    logging.getLogger("ray").info("%s: %s", data.get("pid"), "\n".join(data.get("lines", ())))

@@ -1,0 +1,52 @@
+"""How a search stands: its ended trials, the front among them, its hypervolume."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tune_distill import pareto
+from tune_distill.folder import TrialRecord
+from tune_distill.outcome import Objective, losses, reference_losses
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The state of a search at one moment."""
+
+    wanted: int  # trials
+    records: tuple[TrialRecord, ...]  # of the ended trials, by number
+    front: tuple[int, ...]  # numbers of the complete trials that nothing dominates
+    hypervolume: float  # towards the objectives' references
+    rejected: Mapping[str, int] = field(default_factory=dict)  # draws: infeasible, duplicate
+    exhausted: bool = False  # the space holds nothing new
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many trials ended in each state."""
+        return dict(Counter(record.state for record in self.records))
+
+
+def standing(
+    records: Sequence[TrialRecord],
+    axes: Sequence[Objective],
+    wanted: int,
+    rejected: Mapping[str, int],
+    exhausted: bool,
+) -> Standing:
+    """How a search with these records stands."""
+    ordered = sorted(records, key=lambda record: record.number)
+    complete = [record for record in ordered if record.outcome is not None]
+    points = losses([record.outcome for record in complete if record.outcome], axes)
+    best = np.flatnonzero(pareto.front(points))
+    return Standing(
+        wanted=wanted,
+        records=tuple(ordered),
+        front=tuple(complete[i].number for i in best),
+        hypervolume=pareto.hypervolume(points, reference_losses(axes)),
+        rejected=dict(rejected),
+        exhausted=exhausted,
+    )

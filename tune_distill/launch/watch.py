@@ -1,0 +1,126 @@
+"""The driver's eyes in Tune's loop: passes reports on, and stops a search at a safe moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from tune_distill.errors import TuneDistillError
+from tune_distill.folder import Rung
+from tune_distill.searcher import AskTell
+
+EVERY = 2.0  # seconds between two looks at the front, at least
+
+
+class Stop(Exception):  # noqa: N818 - not an error; an Exception so that Tune cleans up after it
+    """Leaves Tune's loop between two of its steps."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Watch(Callback):
+    """Tune's callback.
+
+    Args:
+        asker: the searcher, whose errors stop the search.
+        reported: called with a trial's number and each rung that it reaches.
+        refresh: called at most every two seconds, and only after a trial has ended.
+        say: called with a line for whoever runs the search.
+
+    Attributes:
+        interrupted: set when the search is to stop.
+    """
+
+    def __init__(
+        self,
+        asker: AskTell,
+        reported: Callable[[int, Rung], None],
+        refresh: Callable[[], object],
+        say: Callable[[str], None],
+    ) -> None:
+        self._asker, self._reported, self._refresh, self._say = asker, reported, refresh, say
+        self.interrupted = threading.Event()
+        self._halt: Exception | None = None
+        self._trials: dict[str, Trial] = {}
+        self._changed, self._looked = False, 0.0
+
+    @property
+    def reason(self) -> BaseException | None:
+        """Why the search has to stop; None while it may go on."""
+        if self.interrupted.is_set():
+            return KeyboardInterrupt()
+        return self._halt or self._asker.error
+
+    def cause(self, trial_id: str) -> Exception:
+        """Why a trial's worker is lost, as Ray says it."""
+        trial = self._trials.get(trial_id)
+        error = trial.get_pickled_error() if trial else None
+        return error or RuntimeError("the worker is lost, and Ray does not say why")
+
+    def changed(self) -> None:
+        """A trial has ended: the front may have moved."""
+        self._changed = True
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: object) -> None:
+        """Stops the search if it is to stop, and looks at the front now and then."""
+        if reason := self.reason:
+            self._leave(trials, reason)
+        if self._changed and time.monotonic() - self._looked > EVERY:
+            self._changed, self._looked = False, time.monotonic()
+            self._refresh()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Remembers the trial, to ask it for its error."""
+        self._trials[trial.trial_id] = trial
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: object,
+    ) -> None:
+        """Passes a rung on."""
+        if "halt" in result:
+            self._halt = TuneDistillError(
+                f"the study's storage cannot be written ({result['halt']}); make room, and the "
+                "same command goes on"
+            )
+        if "rung" in result:
+            self._reported(trial.config["number"], Rung(**json.loads(result["rung"])))
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Says that a worker was lost."""
+        number = trial.config["number"]
+        self._say(f"trial {number}: its worker was lost; it goes on from its last checkpoint")
+
+    def on_experiment_end(self, trials: list[Trial], **info: object) -> None:
+        """Lets go of Tune's trials."""
+        self._trials.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing; what Tune pickles of a search is never read."""
+        return {}
+
+    def _leave(self, trials: list[Trial], reason: BaseException) -> None:
+        """Ends the workers, which would otherwise be waited for to the end of their epoch."""
+        self._asker.close()
+        for trial in trials:
+            actor = trial.temporary_state.ray_actor
+            if actor is not None:
+                ray.kill(actor)
+        raise Stop(reason)

@@ -1,0 +1,78 @@
+"""What a finished model is worth: every measure of the study, on the search split."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tune_distill import student
+from tune_distill.measure.accuracy import accuracy
+from tune_distill.measure.flops import flops
+from tune_distill.measure.robustness import robustness, select_rows
+from tune_distill.measure.size import size_mb
+from tune_distill.outcome import Interval, Outcome
+from tune_distill.robustness import ATTACKS
+from tune_distill.spec import RobustnessSpec, StudySpec
+from tune_distill.tasks import Prepared
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from tune_distill.measure.robustness import Robustness
+
+
+def measure(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Prepared,
+    spec: StudySpec,
+    device: str = "cpu",
+) -> Outcome:
+    """Measures a model as the study asks.
+
+    Args:
+        model: a sequence classifier of the task.
+        tokenizer: whose tokens it reads.
+        task: its search split is what is read.
+        spec: the attacks run only where an objective asks for them.
+        device: where to run.
+    """
+    scored = accuracy(model, task.search, task.metric, device)
+    intervals: dict[str, Interval] = {"accuracy": scored.interval} if scored.interval else {}
+    worst = clean = None
+    if spec.attacked:
+        found = attacked(model, tokenizer, task, spec.robustness, device)
+        worst, clean = found.robust_worst.value, found.clean.value
+        intervals["robust_worst"] = found.robust_worst.interval
+        intervals["clean_on_attacked"] = found.clean.interval
+    return Outcome(
+        accuracy=scored.score,
+        size_mb=size_mb(model.config),
+        parameters=student.parameters(model.config),
+        flops=flops(model.config, task.search.lengths),
+        robust_worst=worst,
+        clean_on_attacked=clean,
+        intervals=intervals,
+    )
+
+
+def attacked(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Prepared,
+    spec: RobustnessSpec,
+    device: str = "cpu",
+) -> Robustness:
+    """Attacks a model on the study's fixed rows of the search split: the same for every model."""
+    rows = select_rows(task.search.labels, spec.rows)
+    chosen = task.rows("search").take(rows)
+    recipes = [dataclasses.replace(ATTACKS[name], budget=spec.budget) for name in spec.attacks]
+    return robustness(
+        model,
+        tokenizer,
+        chosen.texts,
+        chosen.labels,
+        recipes,
+        max_length=task.max_length,
+        device=device,
+    )

@@ -1,0 +1,88 @@
+"""What front.json holds, and all that the page shows.
+
+schema             1; another number where a reader of this one would go wrong
+name               of the study
+objectives         [{name, goal, reference}, ...] in the order of the YAML
+counts             {complete, pruned, failed}: trials
+trials             the complete ones, by number:
+  number, params, seconds
+  objectives       {name: value} of the study's objectives
+  measures         {name: value} of all that was measured
+  intervals        {name: [low, high]}, 95 %
+  on_front         whether no trial dominates it
+  dominated_by     the front's trials that dominate it, by number
+front              the numbers of the front's trials
+knee               the number of the front's compromise (pareto.knee), or null
+hypervolume        of the front, below the references
+hypervolume_curve  [[number, hypervolume], ...] after each complete trial
+teacher            {name: value} of what was measured of the teacher, or null
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_distill import pareto
+from tune_distill.folder import TrialRecord
+from tune_distill.outcome import Objective, Outcome, losses, reference_losses
+
+SCHEMA = 1
+Data = dict[str, Any]
+
+
+def front_data(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    teacher: Mapping[str, float] | None = None,
+    name: str = "",
+) -> Data:
+    """The front of a study's ended trials as plain data, for front.json and for the page."""
+    complete = [(r, r.outcome) for r in sorted(records, key=_number) if r.outcome is not None]
+    numbers = [r.number for r, _ in complete]
+    table = losses([outcome for _, outcome in complete], objectives)
+    corner = reference_losses(objectives)
+    beaten_by = [[numbers[i] for i in rows] for rows in pareto.dominators(table)]
+    curve = pareto.hypervolume_curve(table, corner).tolist()
+    counts = Counter(r.state for r in records)
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "objectives": [
+            {"name": o.name, "goal": o.goal, "reference": o.reference} for o in objectives
+        ],
+        "counts": {state: counts[state] for state in ("complete", "pruned", "failed")},
+        "trials": [
+            _trial(record, outcome, objectives, better)
+            for (record, outcome), better in zip(complete, beaten_by, strict=True)
+        ],
+        "front": [n for n, better in zip(numbers, beaten_by, strict=True) if not better],
+        "knee": numbers[pareto.knee(table, corner)] if numbers else None,
+        "hypervolume": curve[-1] if curve else 0.0,
+        "hypervolume_curve": [list(pair) for pair in zip(numbers, curve, strict=True)],
+        "teacher": None if teacher is None else dict(teacher),
+    }
+
+
+def _trial(
+    record: TrialRecord,
+    outcome: Outcome,
+    objectives: Sequence[Objective],
+    better: Sequence[int],
+) -> Data:
+    measures = outcome.measures()
+    return {
+        "number": record.number,
+        "params": dict(record.params),
+        "seconds": record.seconds,
+        "objectives": {o.name: measures[o.name] for o in objectives},
+        "measures": measures,
+        "intervals": {n: [i.low, i.high] for n, i in outcome.intervals.items()},
+        "on_front": not better,
+        "dominated_by": list(better),
+    }
+
+
+def _number(record: TrialRecord) -> int:
+    return record.number

@@ -1,0 +1,105 @@
+"""How much each word weighs in the model's decision: one forward and one backward pass.
+
+    weight(word) = ‖ Σ over the word's pieces of d margin / d input embedding ‖₂
+
+On 300 SST-2 rows with a 6-layer BERT, robust accuracy under `char` is 20.0 % in this order, 20.3 %
+by the sum of the pieces' norms, 35.7 % by |gradient x embedding|: an edit moves a word to
+another embedding, not to zero. For two classes the margin's gradient is that of the
+cross-entropy up to a positive factor: one that vanishes in float32 where the model is sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tune_distill.robustness.scorer import Encoded, Scorer, buckets, read, scatter
+from tune_distill.robustness.words import Words
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+GRADIENT_SHARE = 4  # a pass that keeps its activations gets a fourth of the tokens
+
+
+def word_weights(
+    scorer: Scorer,
+    columns: Sequence[list[str]],
+    labels: NDArray[np.int64],
+    words: Sequence[Words],
+    side: int,
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """The logits of the texts, and the weight of each word of the column `side`.
+
+    A word of which truncation left no piece weighs NaN.
+
+    Returns:
+        (texts, classes), and an array (words,) a text
+    """
+    batch = scorer.tokenize(columns)
+    encoded = [read(encoding) for encoding in batch]
+    parts, weights = [], [np.empty(0, np.float32)] * len(encoded)
+    for rows in buckets([len(e.ids) for e in encoded], scorer.token_budget // GRADIENT_SHARE):
+        logits, gradients = _backward(scorer, [encoded[row] for row in rows], labels[rows])
+        parts.append((rows, logits))
+        for row, gradient in zip(rows, gradients, strict=True):
+            real = scorer.real(len(encoded[row].ids), len(gradient))
+            weights[row] = _norms(gradient[real], batch[row], words[row], side)
+    return scatter(parts, len(encoded)), weights
+
+
+def _backward(
+    scorer: Scorer, encoded: Sequence[Encoded], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The logits (rows, classes) and the embeddings' gradient (rows, width, hidden)."""
+    seen: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        seen.append(output.detach().requires_grad_())
+        return seen[-1]
+
+    embeddings: nn.Module = scorer.model.get_input_embeddings()  # type: ignore[operator]
+    handle = embeddings.register_forward_hook(keep)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = scorer.forward(encoded)
+            gold = torch.from_numpy(labels).to(logits.device)
+            # autograd.grad writes to no parameter's .grad, unlike backward.
+            (gradient,) = torch.autograd.grad(_margins(logits, gold).sum(), seen)
+    finally:
+        handle.remove()
+    return logits.detach().cpu().numpy(), gradient.float().cpu().numpy()
+
+
+def _margins(logits: Tensor, gold: Tensor) -> Tensor:
+    """As `scorer.margins`, with a gradient."""
+    chosen = nn.functional.one_hot(gold, logits.shape[1]).bool()
+    return logits[chosen] - logits.masked_fill(chosen, -torch.inf).amax(dim=1)
+
+
+def _norms(
+    gradient: NDArray[np.float32], encoding: Encoding, words: Words, side: int
+) -> NDArray[np.float32]:
+    """Norms of the gradient summed over each word's pieces: those that share a character with it.
+
+    By offsets into the raw text, whatever the tokenizer: BPE may count the space before a word
+    into its piece, SentencePiece may join a letter to an apostrophe, WordPiece does neither.
+    """
+    sums = np.zeros((len(words.spans), gradient.shape[1]), np.float32)
+    reached = np.zeros(len(words.spans), bool)
+    ends = np.array([end for _, end in words.spans])
+    pieces = zip(encoding.sequence_ids, encoding.offsets, gradient, strict=True)
+    for sequence, (start, end), of_piece in pieces:
+        if sequence != side:  # the other text, or a special token
+            continue
+        word = int(np.searchsorted(ends, start, side="right"))
+        while word < len(ends) and words.spans[word][0] < end:
+            sums[word] += of_piece
+            reached[word] = True
+            word += 1
+    return np.where(reached, np.linalg.norm(sums, axis=1), np.nan).astype(np.float32)

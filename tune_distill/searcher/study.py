@@ -1,0 +1,135 @@
+"""The Optuna study of a search: its journal, its sampler, and how both survive an interruption.
+
+The truth is the record of each trial; the journal is what the sampler learns from. It is mended
+where a killed process tore it, and built again from the records where it cannot be.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._storage import JournalOperation
+from optuna.trial import TrialState, create_trial
+
+from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.searcher.draws import as_optuna
+from tune_distill.spec import StudySpec
+
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
+    "tpe": TPESampler,
+    "nsga2": NSGAIISampler,
+    "random": RandomSampler,
+}
+STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+def open_study(folder: StudyFolder, spec: StudySpec) -> optuna.Study:
+    """The Optuna study in a study's folder, begun or continued.
+
+    Only the owner of the study's lock may call this: what another process left half written in
+    the journal is dropped.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _mend(folder.journal)
+    study = optuna.create_study(
+        storage=JournalStorage(_Journal(str(folder.journal))),
+        study_name=spec.name,
+        directions=["maximize" if axis.goal == "max" else "minimize" for axis in spec.axes],
+        load_if_exists=True,
+    )
+    if not study.metric_names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # experimental since Optuna 3.2
+            study.set_metric_names([axis.name for axis in spec.axes])
+    known = len(study.get_trials(deepcopy=False))
+    _add_missing(study, spec, [r for r in folder.records() if r.number >= known])
+    study.sampler = sampler(spec, len(study.get_trials(deepcopy=False)))
+    return study
+
+
+def sampler(spec: StudySpec, trials: int) -> BaseSampler:
+    """The study's sampler, its seed of (the study's seed, the trials so far).
+
+    With the study's seed alone a resumed search would repeat its first draws.
+    """
+    seed = int(np.random.SeedSequence([spec.search.seed, trials]).generate_state(1)[0])
+    return SAMPLERS[spec.search.sampler](seed=seed)
+
+
+def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:
+    """What a record is worth in each objective; None unless it is complete."""
+    if record.state != "complete" or record.outcome is None:
+        return None
+    measures = record.outcome.measures()
+    return [measures[axis.name] for axis in spec.axes]
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal file, made durable where it matters and not fifteen times a trial.
+
+    A draw is worth keeping from its last attribute on, and a lost one costs nothing: its trial
+    has not started. So values and attributes are written, and forced to disk with what follows.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Appends operations; Optuna's own forces each to disk."""
+        if all(log["op_code"] in _CHEAP for log in logs):
+            text = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs)
+            with Path(self._file_path).open("ab") as file:
+                file.write(text.encode())
+        else:
+            super().append_logs(logs)
+
+
+_CHEAP = {JournalOperation.CREATE_TRIAL, JournalOperation.SET_TRIAL_PARAM}
+
+
+def _mend(journal: Path) -> None:
+    """Drops a torn tail and a dead process's lock; moves a damaged journal aside."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if not journal.is_file():
+        return
+    raw = journal.read_bytes()
+    whole, newline, torn = raw.rpartition(b"\n")
+    try:
+        for line in whole.splitlines():
+            json.loads(line)
+    except ValueError:
+        stamp = time.strftime("%Y%m%dT%H%M%S")
+        journal.replace(journal.with_name(f"{journal.name}.damaged-{stamp}"))
+        return
+    if torn:
+        with journal.open("r+b") as file:
+            file.truncate(len(whole) + len(newline))
+
+
+def _add_missing(study: optuna.Study, spec: StudySpec, records: Sequence[TrialRecord]) -> None:
+    """Adds ended trials that the journal does not know, each under its own number."""
+    for record in records:
+        for _ in range(record.number - len(study.get_trials(deepcopy=False))):
+            study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"lost": True}))
+        params, distributions = as_optuna(spec.search_space, record.params)
+        study.add_trial(
+            create_trial(
+                state=STATES[record.state],
+                values=values(record, spec),
+                params=params,
+                distributions=distributions,
+                user_attrs={"params": record.params, "seed": record.params.get("train.seed")},
+            )
+        )
