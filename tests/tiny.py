@@ -51,7 +51,7 @@ def rows(count=60, classes=2, seed=0):
     )
 
 
-WORDS = "the a film meal room was felt seemed and very rather so plot soup bed today here".split()
+WORDS = ["the", "a", "film", "meal", "room", "was", "felt", "seemed", "and", "very", "plot", "soup"]
 SIDES = {"negative": ["dull", "awful", "cold"], "positive": ["lovely", "superb", "warm"]}
 
 

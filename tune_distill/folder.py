@@ -1,4 +1,4 @@
-"""A study's folder: where everything is, the record of every trial, and writing that is never half done.
+"""A study's folder: where everything is, the record of each trial, writing that is whole or absent.
 
     STORAGE/
       cache/                 shared by all studies: tasks/ signals/ teachers/, by content hash

@@ -69,7 +69,7 @@ MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Outcome) if f.name != "
 
 @dataclass(frozen=True)
 class Objective:
-    """One axis of the front: a field of `Outcome`, where it should go, its worst value of interest."""
+    """One axis of the front: a field of `Outcome`, its goal, its worst value of interest."""
 
     name: str
     goal: Goal

@@ -21,7 +21,7 @@ from tune_distill.outcome import Outcome
 from tune_distill.signals import Needs
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
-from tune_distill.spec.space import every
+from tune_distill.spec.space import every, nodes
 from tune_distill.tasks import DataWarning, Prepared, Task
 from tune_distill.teacher import Check
 
@@ -93,7 +93,7 @@ def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     return CheckedTeacher(folder, prepared, checked)
 
 
-def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:  # noqa: ARG001
+def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
     """The reasons why a draw can't be trained; empty for a good one. Builds nothing."""
     try:
         config = TrialConfig.from_params(params)
@@ -113,7 +113,8 @@ def teacher_config(folder: Path) -> PreTrainedConfig:
     """The architecture of a teacher in its folder."""
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    return AutoConfig.from_pretrained(folder)
+    config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
+    return config
 
 
 @lru_cache(maxsize=8)
@@ -137,7 +138,7 @@ def needed(spec: StudySpec, shape: ModelShape) -> Needs:
     """All signals that the methods of a study ask of its teacher, whatever is drawn."""
     needs = Needs()
     for name in spec.search_space.options("method"):
-        for layers in every(spec.space.student.layers):  # type: ignore[attr-defined]
+        for layers in every(nodes(spec.space.student)["layers"]):
             drawn = ModelShape(int(layers), shape.hidden_size, shape.heads)
             needs |= METHODS[name]().needs(shape, drawn)[0]
     return needs

@@ -1,4 +1,4 @@
-"""What a model hands a distillation method: logits, CLS vectors, hidden states, queries/keys/values.
+"""What a model hands a distillation method: logits, CLS vectors, hidden states, Q, K and V.
 
 Everything but the logits is taken by forward hooks, so that any attention implementation serves:
 `output_attentions=True` under SDPA returns an empty tuple with a warning, and a loss over it is
@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
 
@@ -94,10 +93,9 @@ def _hooked(model: PreTrainedModel, needs: Needs, into: Signals) -> Iterator[Non
                 _states(model, layer).register_forward_hook(_keep_state(layer, needs, into))
             )
         for layer in needs.qkv:
-            attention = _block(model, layer).attention.self
             for kind in ("query", "key", "value"):
-                keep = _keep(getattr(into, kind), layer)
-                handles.append(getattr(attention, kind).register_forward_hook(keep))
+                taken = _block(model, layer).get_submodule(f"attention.self.{kind}")
+                handles.append(taken.register_forward_hook(_keep(getattr(into, kind), layer)))
         yield
     finally:
         for handle in handles:
@@ -124,17 +122,17 @@ def _keep(into: dict[int, Tensor], layer: int) -> Any:  # noqa: ANN401 - a torch
 
 def _states(model: PreTrainedModel, layer: int) -> nn.Module:
     if layer == 0:
-        embeddings: nn.Module = model.base_model.embeddings
-        return embeddings
+        return model.base_model.get_submodule("embeddings")
     return _block(model, layer)
 
 
-def _block(model: PreTrainedModel, layer: int) -> Any:  # noqa: ANN401 - a family's own block class
-    return model.base_model.encoder.layer[layer - 1]
+def _block(model: PreTrainedModel, layer: int) -> nn.Module:
+    return model.base_model.get_submodule(f"encoder.layer.{layer - 1}")
 
 
 def to_float32(signals: Signals, device: torch.device | str) -> Signals:
     """The signals as float32 on `device`; cached ones come as float16."""
+    import torch
 
     def move(tensors: dict[int, Tensor]) -> dict[int, Tensor]:
         return {layer: t.to(device, torch.float32) for layer, t in tensors.items()}

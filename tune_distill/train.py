@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -119,8 +119,9 @@ def train(
 
 def predict(model: PreTrainedModel, data: Encoded, device: str = "cpu") -> np.ndarray:
     """The logits of every row, in order, in eval mode and float32: (rows, classes)."""
-    model.to(device).eval()
-    logits = np.empty((len(data), model.config.num_labels), dtype=np.float32)
+    model.to(torch.device(device)).eval()  # type: ignore[arg-type]  # of a decorated method
+    classes = int(model.config.num_labels or 1)
+    logits = np.empty((len(data), classes), dtype=np.float32)
     with torch.inference_mode():
         for rows in ordered_batches(data, TOKENS):
             batch = data.batch(rows).to(device)
@@ -139,7 +140,7 @@ def _epoch(
     needs: Needs,
     device: str,
 ) -> dict[str, float]:
-    student, heads = run.modules["student"], run.modules["heads"]
+    student, heads = cast("PreTrainedModel", run.modules["student"]), run.modules["heads"]
     run.modules.train()
     sums: dict[str, Tensor] = {}
     count = 0
@@ -160,7 +161,7 @@ def _epoch(
 
 def _update(run: _Run, loss: Tensor, config: TrainSpec, total: int) -> None:
     run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.modules.parameters(), config.clip)
     factor = schedule(run.updates, total, config.warmup)
     for group in run.optimizer.param_groups:
@@ -184,7 +185,8 @@ def schedule(update: int, total: int, warmup: float) -> float:
 
 
 def _optimizer(modules: nn.Module, config: TrainSpec) -> torch.optim.Optimizer:
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for module in modules.modules():
         for name, parameter in module.named_parameters(recurse=False):
             plain = name == "bias" or isinstance(module, nn.LayerNorm)

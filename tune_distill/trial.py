@@ -23,6 +23,7 @@ from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
+from tune_distill.teacher.loading import quiet
 from tune_distill.train import train
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def run(
     model = _student(config, inputs, task, seed)
     shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
     given, asked = config.method.needs(*shapes)
-    signals = cache.source(inputs.signals, inputs.teacher, given, device) if given else None
+    source = _teacher(inputs.teacher)
+    signals = cache.source(inputs.signals, source, given, device) if given else None
 
     started, rungs = time.time(), _read_rungs(folder)
     for epoch in train(
@@ -113,8 +115,9 @@ def reference_error(model: Path, reference: Path) -> float:
 
     tensors = load_file(reference)
     expected = tensors.pop("logits")
-    loaded = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True).eval()
-    with torch.inference_mode():
+    with quiet():
+        loaded = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True)
+    with torch.inference_mode():  # it is in eval mode, as all that `from_pretrained` loads
         return float((loaded(**tensors).logits - expected).abs().max())
 
 
@@ -142,9 +145,10 @@ def _save(
 ) -> None:
     """The student as Hugging Face files, and a few rows with its logits; whole or not at all."""
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".student."))
-    model.to("cpu").eval()
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
+    model.cpu()  # in eval mode since it was measured
+    with quiet():
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
     batch = task.search.batch(torch.arange(min(REFERENCE_ROWS, len(task.search))).numpy())
     with torch.inference_mode():
         logits = model(**batch.inputs()).logits

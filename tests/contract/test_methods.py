@@ -111,7 +111,7 @@ def test_a_batch_that_is_repeated_has_the_same_loss(name):
 
 @every_method
 def test_the_loss_is_continuous_to_the_ends_of_every_shipped_range(name):
-    """A 64-fold jump at alpha = 0 was seen in the wild; a nudge of a knob may move the loss little."""
+    """A 64-fold jump at alpha = 0 was seen in the wild; a nudge may move the loss but little."""
     method = METHODS[name]
     student, teacher = random_logits(), random_logits(seed=1)
     for path in shipped().values():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests import tiny
 from torch.nn import functional as F
 
+from tests import tiny
 from tune_distill import signals
 from tune_distill.methods import METHODS
 from tune_distill.signals import Needs

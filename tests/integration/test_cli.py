@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -82,9 +83,10 @@ def searched(run):
     return run("search", "tiny.yaml", "--json")
 
 
-def test_the_commands_are_those_of_the_wheel(wheel, run):
+def test_the_commands_are_those_of_the_wheel(wheel, home, run):
     done = subprocess.run(
         [sys.executable, "-c", "import tune_distill; print(tune_distill.__file__)"],
+        cwd=home,
         env={**os.environ, "PYTHONPATH": str(wheel)},
         capture_output=True,
         text=True,

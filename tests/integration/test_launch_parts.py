@@ -14,12 +14,11 @@ from launch_study import DOCUMENT
 
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
-from tune_distill.launch import owner
-from tune_distill.launch.lock import locked
 from tune_distill.launch.resume import admit, differences
 from tune_distill.launch.session import environment, interruptible, ray_session
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.worker import claim, worked
+from tune_distill.lock import locked, owner
 from tune_distill.spec import ResourceSpec, read
 
 

@@ -27,7 +27,7 @@ def test_a_search_is_counted_as_it_goes():
     progress.started(2, PARAMS)
     progress.reported(1, Rung(1, 10, 0.7, {}, 1.0))
     assert progress.running[1].line(1).split() == (
-        "trial 1 2 x 64, 4 heads, kd epoch 1/3 accuracy 0.700".split()
+        ["trial", "1", "2", "x", "64,", "4", "heads,", "kd", "epoch", "1/3", "accuracy", "0.700"]
     )
 
     progress.ended(complete(1, 0.9, 8.0))

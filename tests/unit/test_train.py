@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests import tiny
 
+from tests import tiny
 from tune_distill import signals
 from tune_distill.errors import Diverged
 from tune_distill.methods import METHODS

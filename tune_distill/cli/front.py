@@ -46,7 +46,7 @@ def front(
 
 def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> None:
     """Show a search's progress: trials by state, the front's size and hypervolume."""
-    from tune_distill.launch import owner
+    from tune_distill.lock import owner
 
     folder, document = opened(study, storage)
     data = _data(study, storage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -35,7 +36,7 @@ def cat(name: str = typer.Argument(help="A shipped study's name.")) -> None:
 @app.command("cp")
 def cp(
     name: str = typer.Argument(help="A shipped study's name."),
-    to: Path = typer.Argument(Path(), help="A file or folder to copy it to."),
+    to: Annotated[Path, typer.Argument(help="A file or folder to copy it to.")] = Path(),
 ) -> None:
     """Copy a shipped study, to be edited."""
     from tune_distill.errors import SpecError

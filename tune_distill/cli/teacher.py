@@ -1,4 +1,4 @@
-"""`tune-distill teacher fit | check | cache`: what a search does before its first trial, by itself."""
+"""`tune-distill teacher fit | check | cache`: what a search does before its first trial."""
 
 from __future__ import annotations
 

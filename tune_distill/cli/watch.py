@@ -1,4 +1,4 @@
-"""Who listens to a search that runs from the command line: MLflow, the front's files, the display."""
+"""Who listens to a search of the command line: MLflow, the front's files, the display."""
 
 from __future__ import annotations
 

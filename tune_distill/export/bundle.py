@@ -92,7 +92,7 @@ def _fill(
 ) -> None:
     for file in source.iterdir():
         if file.name != "reference.safetensors":
-            shutil.copy2(file, folder / file.name)
+            shutil.copyfile(file, folder / file.name)
     metrics = {
         "study": document["name"],
         "trial": record.number,

@@ -14,7 +14,7 @@ _TEMPLATE = """---
 # {{ name }}
 
 A {{ layers }}-layer, {{ hidden }}-wide BERT student ({{ "{:,}".format(parameters) }} parameters, \
-{{ "%.1f"|format(size_mb) }} MB), distilled by `{{ method }}` from {{ teacher }} on {{ task }}.
+{{ "%.1f"|format(size_mb) }} MB), {{ how }} {{ teacher }} on {{ task }}.
 Trial {{ number }} of the study `{{ study }}`, found by \
 [tune-distill](https://pypi.org/project/tune-distill){{ front }}.
 
@@ -95,7 +95,7 @@ def card(
         hidden=record.params["student.hidden_size"],
         parameters=outcome.parameters,
         size_mb=outcome.size_mb,
-        method=method,
+        how=_how(method, str(record.params["student.init"])),
         teacher=_teacher(document["teacher"]),
         task=task,
         number=record.number,
@@ -110,6 +110,14 @@ def card(
         example=_example(document["task"]),
     )
     return str(made) + "\n"
+
+
+def _how(method: str, init: str) -> str:
+    if method != "finetune":
+        return f"distilled with `{method}` from"
+    if init == "random":
+        return "trained on labels alone, beside"
+    return "started from layers of, and then fine-tuned without,"
 
 
 def _rows(

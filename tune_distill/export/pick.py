@@ -1,4 +1,4 @@
-"""Which finished trial to export: `knee`, `best:accuracy`, `trial:17`, within bounds on measures."""
+"""Which finished trial to export: `knee`, `best:accuracy`, `trial:17`, within bounds."""
 
 from __future__ import annotations
 

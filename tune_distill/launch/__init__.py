@@ -6,8 +6,7 @@ on), `session` (Ray, quietly), `worker` (one trial), `watch` (what the driver se
 """
 
 from tune_distill.launch.listeners import Listener
-from tune_distill.launch.lock import Owner, owner
 from tune_distill.launch.search import search
 from tune_distill.launch.standing import Standing, standing
 
-__all__ = ["Listener", "Owner", "Standing", "owner", "search", "standing"]
+__all__ = ["Listener", "Standing", "search", "standing"]

@@ -19,13 +19,13 @@ from ray.tune.experiment import Trial
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import State, StudyFolder, TrialRecord
 from tune_distill.launch.listeners import Audience, Listener
-from tune_distill.launch.lock import locked
 from tune_distill.launch.resume import admit, set_aside
 from tune_distill.launch.session import concurrency, interruptible, ray_session
 from tune_distill.launch.standing import Standing, standing
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.watch import Stop, Watch
 from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run, obituary, work
+from tune_distill.lock import locked
 from tune_distill.searcher import AskTell, Draw, open_study
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, dump

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tune_distill import student
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.measure.flops import flops
@@ -64,14 +66,15 @@ def attacked(
     device: str = "cpu",
 ) -> Robustness:
     """Attacks a model on the study's fixed rows of the search split: the same for every model."""
-    rows = select_rows(task.search.labels, spec.rows)
+    labels = np.asarray(task.search.labels, np.int64)
+    rows = select_rows(labels, spec.rows)
     chosen = task.rows("search").take(rows)
     recipes = [dataclasses.replace(ATTACKS[name], budget=spec.budget) for name in spec.attacks]
     return robustness(
         model,
         tokenizer,
         chosen.texts,
-        chosen.labels,
+        labels[rows],
         recipes,
         max_length=task.max_length,
         device=device,

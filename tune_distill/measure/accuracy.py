@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tune_distill.tasks.metrics import score
-
 from tune_distill.outcome import Interval
 from tune_distill.statistics import wilson
 from tune_distill.tasks import Encoded
+from tune_distill.tasks.metrics import score
 from tune_distill.train import predict
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tune_distill.signals import Needs, Signals
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class TaskShape:
 class Batchwise(Protocol):
     """What a loss reads of a batch."""
 
-    labels: Tensor  # (batch,)
+    @property
+    def labels(self) -> Tensor:
+        """(batch,)."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ L = hard
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from tune_distill.methods.base import Batchwise, Method
 from tune_distill.methods.losses import hard
 from tune_distill.signals import Signals
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ many others divide the KL by the number of classes, so their alpha is not ours (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
-from torch import Tensor, nn
 
 from tune_distill.methods.base import Batchwise, Method, ModelShape, TaskShape
 from tune_distill.methods.losses import hard, soft
 from tune_distill.signals import Signals
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

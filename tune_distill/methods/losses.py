@@ -8,9 +8,11 @@ Repositories differ here by factors of C (element mean), T^2 and 768; `docs/PAPE
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
+
+# torch waits inside the functions: a study is read, and its front shown, without it.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hard(logits: Tensor, labels: Tensor) -> Tensor:
@@ -20,6 +22,8 @@ def hard(logits: Tensor, labels: Tensor) -> Tensor:
         logits: (batch, classes), (batch, 1) for a regression.
         labels: (batch,), integers, or floats for a regression.
     """
+    from torch.nn import functional as F
+
     if labels.is_floating_point():
         return F.mse_loss(logits.squeeze(-1), labels)
     return F.cross_entropy(logits, labels)
@@ -36,6 +40,8 @@ def soft(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         teacher: logits (batch, classes).
         temperature: T > 0.
     """
+    import torch
+
     log_p = torch.log_softmax(teacher.float() / temperature, dim=-1)
     log_q = torch.log_softmax(student.float() / temperature, dim=-1)
     kl = (log_p.exp() * (log_p - log_q)).sum(dim=-1)

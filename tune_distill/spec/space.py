@@ -1,4 +1,4 @@
-"""The `space` of a study: each knob of `knobs.py` and of the methods, as a value or a range of them.
+"""The `space` of a study: each knob of `knobs.py` and of the methods, as a value or a range.
 
 The models here are derived from the knobs themselves, so that a new knob is searchable the moment
 it exists, and every value that a range can reach is checked against the knob's own type.
@@ -109,26 +109,32 @@ class SpaceSpec(Frozen):
 
     @model_validator(mode="after")
     def _heads_can_divide(self) -> SpaceSpec:
-        heads, widths = self.student.heads, self.student.hidden_size  # type: ignore[attr-defined]
-        for width in every(widths):
-            if not any(int(width) % int(h) == 0 for h in every(heads)):
+        student = nodes(self.student)
+        heads = every(student["heads"])
+        for width in every(student["hidden_size"]):
+            if not any(int(width) % int(h) == 0 for h in heads):
                 raise ValueError(
-                    f"student.heads: none of {list(every(heads))} divides hidden_size {width}"
+                    f"student.heads: none of {list(heads)} divides hidden_size {width}"
                 )
         return self
 
     def build(self) -> Space:
         """The space to draw from, in the order student, method, train."""
-        student = dict(self.student)  # type: ignore[call-overload]
+        student = nodes(self.student)
         entries: dict[str, Distribution | Divisors | Branch] = {
             f"student.{name}": node for name, node in student.items()
         }
         entries["student.heads"] = Divisors(every(student["heads"]), of="student.hidden_size")
         entries["method"] = Branch(
-            {name: dict(knobs) for name, knobs in dict(self.method).items() if knobs}  # type: ignore[call-overload]
+            {name: nodes(knobs) for name, knobs in nodes(self.method).items() if knobs is not None}
         )
-        train = dict(self.train)  # type: ignore[call-overload]
+        train = nodes(self.train)
         return Space(entries | {f"train.{name}": node for name, node in train.items()})
+
+
+def nodes(model: Frozen) -> dict[str, Any]:
+    """The fields of a model, by name: mypy knows none of a model that is made at run time."""
+    return dict(model)
 
 
 def every(distribution: Distribution) -> tuple[Any, ...]:

@@ -1,0 +1,63 @@
+"""Where each tensor of a student comes from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+How = Literal["copied", "sliced", "projected", "new"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor of the student."""
+
+    name: str
+    shape: tuple[int, ...]
+    how: How
+    source: str | None = None  # the teacher's tensor; none of a new one
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every tensor of a student once, in the order of its state dict."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def tensors(self) -> Mapping[How, int]:
+        """How many tensors came each way."""
+        return Counter(row.how for row in self.rows)
+
+    @property
+    def parameters(self) -> Mapping[How, int]:
+        """How many parameters came each way."""
+        counts: Counter[How] = Counter()
+        for row in self.rows:
+            counts[row.how] += math.prod(row.shape)
+        return counts
+
+    def to_rows(self) -> list[dict[str, str]]:
+        """A table of text: name, shape, how, source."""
+        return [
+            {
+                "name": row.name,
+                "shape": " x ".join(map(str, row.shape)),
+                "how": row.how,
+                "source": row.source or "",
+            }
+            for row in self.rows
+        ]
+
+    def __str__(self) -> str:
+        """In one line: `41 tensors: 39 projected (... parameters), 2 new (258 parameters)`."""
+        tensors, parameters = self.tensors, self.parameters
+        parts = [
+            f"{tensors[how]} {how} ({parameters[how]:,} parameters)"
+            for how in get_args(How)
+            if tensors[how]
+        ]
+        return f"{len(self.rows)} tensors: {', '.join(parts)}"

@@ -1,0 +1,1 @@
+"""The corpus that needs no network: review sentences made from a grammar of our own."""
