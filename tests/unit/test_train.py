@@ -16,7 +16,9 @@ from tune_distill.signals import Needs
 from tune_distill.spec import TrainSpec
 from tune_distill.train import predict, schedule, train
 
-CONFIG = TrainSpec(learning_rate=5e-3, batch_size=8, epochs=3, warmup=0.2, seed=1)
+CONFIG = TrainSpec(
+    learning_rate=5e-3, batch_size=8, epochs=3, warmup=0.2, seed=1, precision="float32"
+)
 
 
 def teacher():
@@ -109,6 +111,17 @@ def test_a_flipped_byte_in_a_checkpoint_is_detected(tmp_path):
     run(straight)
     run(resumed, checkpoint=tmp_path)
     assert_equal(weights(straight), weights(resumed))
+
+
+def test_bf16_follows_float32_to_within_its_rounding():
+    """bf16 keeps 8 bits: relative steps of 1/256, which three epochs may add up a little."""
+    exact = run(tiny.bert(dropout=0.0))
+    rounded = run(
+        tiny.bert(dropout=0.0), config=CONFIG.model_copy(update={"precision": "bfloat16"})
+    )
+    for left, right in zip(exact, rounded, strict=True):
+        assert left.losses["total"] == pytest.approx(right.losses["total"], rel=0.05)
+        assert left.losses["total"] != right.losses["total"], "bf16 was asked for, and not used"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_helps():

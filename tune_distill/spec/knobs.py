@@ -56,6 +56,7 @@ class TrainSpec(Frozen):
     warmup: Fraction = 0.1  # share of the updates
     weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not on biases and norms
     clip: Annotated[float, Field(gt=0)] = 1.0  # largest norm of the gradient
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # bfloat16 where the device gains
     seed: Annotated[int, Field(ge=0)] | None = (
         None  # None: the study's seed plus the trial's number
     )
