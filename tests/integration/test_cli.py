@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,48 @@ def test_a_damaged_student_is_not_exported_and_exits_4(searched, run, home):
         file.write_bytes(original)
     assert done.stderr.startswith("ExportMismatch: the exported model's logits differ")
     assert not (home / "bad").exists()
+
+
+def test_a_search_whose_driver_is_killed_goes_on_and_leaves_mlflow_clean(searched, wheel, home):
+    """SIGKILL in the middle: no finished trial is lost or run twice, and no run dangles."""
+    import optuna
+    from mlflow import MlflowClient
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    (home / "killed").mkdir()
+    (home / "killed/cache").symlink_to(home / "studies/cache")
+    code = "from tune_distill.cli import main; main()"
+    command = [sys.executable, "-c", code, "search", "tiny.yaml", "--storage", "killed"]
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    study = home / "killed/tiny"
+    pattern = "trials/*/trial.json"
+    with subprocess.Popen(command, cwd=home, env=environment, stderr=subprocess.PIPE) as driver:
+        deadline = time.monotonic() + 120
+        while not list(study.glob(pattern)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        driver.kill()
+    before = {p: p.read_bytes() for p in study.glob(pattern)}
+    assert 1 <= len(before) < 4, "it was to be killed in the middle"
+
+    subprocess.run(command, cwd=home, env=environment, check=True, capture_output=True)
+
+    after = {p: p.read_bytes() for p in study.glob(pattern)}
+    assert len(after) == 4
+    assert {p: after[p] for p in before} == before, "a finished trial was run again"
+    backend = JournalFileBackend(str(study / "journal.log"))
+    (name,) = optuna.get_all_study_names(JournalStorage(backend))
+    states = [
+        t.state.name
+        for t in optuna.load_study(study_name=name, storage=JournalStorage(backend)).trials
+    ]
+    assert states.count("COMPLETE") == 4
+    assert "RUNNING" not in states
+    client = MlflowClient(f"sqlite:///{study / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
+    assert len(children) == 4
+    assert len(runs) == 5
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    for child in children:
+        assert child.data.metrics.keys() >= {"accuracy", "size_mb", "robust_worst"}

@@ -77,6 +77,7 @@ def _samples(
     from tune_distill.space import at_random
     from tune_distill.spec import TrialConfig
 
+    taught = _teacher_flops(teacher, lengths)
     suggest = at_random(random.Random(spec.search.seed))
     found: list[dict[str, Any]] = []
     reasons: list[str] = []
@@ -92,11 +93,11 @@ def _samples(
             {
                 "params": params,
                 "parameters": student.parameters(shape),
-                "size_mb": size_mb(shape),
+                "size_mb": size_mb(student.parameters(shape)),
                 "flops": once,
                 # forward and backward cost three forward passes
                 "training_flops": 3 * once * len(task.train) * config.train.epochs,
-                "teacher_flops_ratio": flops(teacher, lengths) / once,
+                "teacher_flops_ratio": taught / once,
             }
         )
         if len(found) == SAMPLES:
@@ -106,3 +107,15 @@ def _samples(
             f"space: none of {TRIES} draws can be trained; the last because {'; '.join(reasons)}"
         )
     return found
+
+
+def _teacher_flops(config: PreTrainedConfig, lengths: NDArray[np.int64]) -> float:
+    from tune_distill.measure.flops import counted, flops
+    from tune_distill.student import FAMILIES
+
+    if config.model_type in FAMILIES:
+        return flops(config, lengths)
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
+    return counted(model, lengths)

@@ -11,17 +11,18 @@ report names every tensor, so that none stays random unseen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from tune_distill.errors import TeacherError
 from tune_distill.initialise import blocks
 from tune_distill.initialise.blocks import Made
 from tune_distill.initialise.layers import sources
 from tune_distill.initialise.report import Report, Row
-from tune_distill.initialise.width import Stream, kept, projected, sliced
+from tune_distill.initialise.width import EMBEDDINGS, Stream, kept, projected, sliced
 from tune_distill.spec import StudentSpec
 from tune_distill.student import unfit
 
@@ -71,9 +72,10 @@ def _tensors(
     student: PreTrainedModel, teacher: PreTrainedModel, spec: StudentSpec, layers: tuple[int, ...]
 ) -> Iterator[tuple[str, Made]]:
     """The student's tensors by name, as the teacher gives them."""
-    weights, shape = teacher.state_dict(), student.config
+    weights = {name: tensor.cpu() for name, tensor in teacher.state_dict().items()}
+    shape = student.config
     depth = teacher.config.num_hidden_layers
-    stream = _stream(student, teacher, spec)
+    stream = _stream(weights, shape.hidden_size, spec)
     given = blocks.Source(weights, teacher.config.num_attention_heads, stream, spec.init_width)
     yield from blocks.embeddings(given)
     for target, layer in enumerate(layers, start=1):
@@ -82,9 +84,7 @@ def _tensors(
     yield from blocks.head(given, depth, shape, same_classes=same_classes)
 
 
-def _stream(student: PreTrainedModel, teacher: PreTrainedModel, spec: StudentSpec) -> Stream:
-    width = student.config.hidden_size
-    if width == teacher.config.hidden_size:
+def _stream(weights: Mapping[str, Tensor], width: int, spec: StudentSpec) -> Stream:
+    if width == weights[f"{EMBEDDINGS}LayerNorm.weight"].numel():
         return kept(width)
-    make = projected if spec.init_width == "project" else sliced
-    return make(teacher.state_dict(), width)
+    return (projected if spec.init_width == "project" else sliced)(weights, width)

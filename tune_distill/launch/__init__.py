@@ -1,8 +1,9 @@
 """A search, from a study's document to its finished trials, on Ray Tune.
 
 `search` tells the story; around it `resume` (the same command goes on), `session` (Ray, quietly),
-`worker` (one trial), `watch` (what the driver sees and stops), `listeners` (who is told), `publish`
-(the front's files and MLflow), `standing` (the front so far) and `streak` (failures that all share).
+`worker` (one trial), `watch` (what the driver sees and stops), `listeners` (who is told),
+`publish` (the front's files and MLflow), `standing` (the front so far) and `streak` (failures
+that all share).
 """
 
 from tune_distill.launch.listeners import Listener

@@ -9,7 +9,7 @@ import numpy as np
 
 from tune_distill import student
 from tune_distill.measure.accuracy import accuracy
-from tune_distill.measure.flops import flops
+from tune_distill.measure.flops import counted, flops
 from tune_distill.measure.robustness import robustness, select_rows
 from tune_distill.measure.size import size_mb
 from tune_distill.outcome import Interval, Outcome
@@ -47,11 +47,14 @@ def measure(
         worst, clean = found.robust_worst.value, found.clean.value
         intervals["robust_worst"] = found.robust_worst.interval
         intervals["clean_on_attacked"] = found.clean.interval
+    arithmetic = model.config.model_type in student.FAMILIES  # always, for a student
+    parameters = student.parameters(model.config) if arithmetic else model.num_parameters()
+    lengths = task.search.lengths
     return Outcome(
         accuracy=scored.score,
-        size_mb=size_mb(model.config),
-        parameters=student.parameters(model.config),
-        flops=flops(model.config, task.search.lengths),
+        size_mb=size_mb(parameters),
+        parameters=parameters,
+        flops=flops(model.config, lengths) if arithmetic else counted(model, lengths),
         robust_worst=worst,
         clean_on_attacked=clean,
         intervals=intervals,
