@@ -1,6 +1,6 @@
 """Does bf16 autocast pay on this machine? A training step of three students, with and without.
 
-    python benchmarks/autocast.py
+python benchmarks/autocast.py
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def test_the_arithmetic_gives_the_known_counts(vocab, positions, layers, hidden,
         num_labels=labels,
     )
     assert student.parameters(made) == n
-    assert size_mb(parameters(made)) == pytest.approx(4 * n / 1e6, abs=0)
+    assert size_mb(student.parameters(made)) == pytest.approx(4 * n / 1e6, abs=0)
 
 
 @pytest.mark.parametrize("labels", [1, 2, 7])
@@ -155,7 +155,9 @@ def test_the_arithmetic_counts_what_is_built(layers, hidden, inner, labels, segm
     )
     saved = BertForSequenceClassification(made).state_dict().values()
     assert student.parameters(made) == sum(t.numel() for t in saved)
-    assert size_mb(parameters(made)) * 1e6 == pytest.approx(sum(t.nbytes for t in saved), abs=1e-6)
+    assert size_mb(student.parameters(made)) * 1e6 == pytest.approx(
+        sum(t.nbytes for t in saved), abs=1e-6
+    )
 
 
 def test_the_seed_alone_decides_the_weights():
