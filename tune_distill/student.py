@@ -43,7 +43,7 @@ def config(
         hidden_size=student.hidden_size,
         num_hidden_layers=student.layers,
         num_attention_heads=student.heads,
-        intermediate_size=student.intermediate,
+        intermediate_size=student.intermediate(_ratio(teacher)),
         hidden_act=getattr(teacher, "hidden_act", "gelu"),
         hidden_dropout_prob=student.dropout,
         attention_probs_dropout_prob=student.dropout,
@@ -89,7 +89,7 @@ def unfit(student: StudentSpec, teacher: PreTrainedConfig) -> list[str]:
     sizes = (
         ("layers", student.layers, teacher.num_hidden_layers),
         ("hidden size", student.hidden_size, teacher.hidden_size),
-        ("intermediate size", student.intermediate, teacher.intermediate_size),
+        ("intermediate size", student.intermediate(_ratio(teacher)), teacher.intermediate_size),
     )
     return [
         f"the student's {what} {asked} exceeds the teacher's {given}, so it can't start from it; "
@@ -132,3 +132,9 @@ def _labels(names: Sequence[str]) -> dict[str, Any]:
         "label2id": {name: number for number, name in numbered.items()},
         "problem_type": "single_label_classification" if names else "regression",
     }
+
+
+def _ratio(teacher: PreTrainedConfig) -> float:
+    """The width of a teacher's feed-forward blocks over its hidden size; BERT's 4 if unsaid."""
+    inner = getattr(teacher, "intermediate_size", None) or getattr(teacher, "hidden_dim", None)
+    return float(inner) / teacher.hidden_size if inner else 4.0

@@ -43,6 +43,7 @@ def recipe(monkeypatch) -> Recipe:
         heads=2,
         intermediate_size=16,
         dropout=0.1,
+        initializer_range=0.02,
         vocabulary=80,
         train=TrainSpec(learning_rate=1e-2, batch_size=16, epochs=4),
     )

@@ -27,7 +27,7 @@ class StudentSpec(Frozen):
     hidden_size: PositiveInt
     heads: PositiveInt
     intermediate_size: PositiveInt | None = None  # of the feed-forward blocks
-    intermediate_ratio: Annotated[float, Field(gt=0)] | None = None  # the same over hidden_size; 4
+    intermediate_ratio: Annotated[float, Field(gt=0)] | None = None  # the same over hidden_size
     init: Literal["uniform", "first", "last", "random"] = "uniform"  # which teacher layers
     init_width: Literal["slice", "project"] = "project"  # how a narrower student takes them
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -38,12 +38,11 @@ class StudentSpec(Frozen):
             raise ValueError("give intermediate_size or intermediate_ratio, not both")
         return self
 
-    @property
-    def intermediate(self) -> int:
-        """The width of the feed-forward blocks."""
+    def intermediate(self, usual: float) -> int:
+        """The width of the feed-forward blocks; `usual` is the teacher's, over its hidden size."""
         if self.intermediate_size is not None:
             return self.intermediate_size
-        ratio = 4.0 if self.intermediate_ratio is None else self.intermediate_ratio
+        ratio = usual if self.intermediate_ratio is None else self.intermediate_ratio
         return round(ratio * self.hidden_size)
 
 

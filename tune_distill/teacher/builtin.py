@@ -33,19 +33,21 @@ class Recipe:
     heads: int
     intermediate_size: int
     dropout: float
+    initializer_range: float  # sd of the first weights; BERT's 0.02 learns slowly from scratch
     vocabulary: int  # WordPiece tokens, at most
     train: TrainSpec
     seed: int = 0
 
 
 SMALL = Recipe(
-    layers=4,
+    layers=3,
     hidden_size=128,
     heads=4,
-    intermediate_size=512,
-    dropout=0.1,
-    vocabulary=4000,
-    train=TrainSpec(learning_rate=1e-3, batch_size=64, epochs=8),
+    intermediate_size=256,
+    dropout=0.0,
+    initializer_range=0.05,
+    vocabulary=3000,
+    train=TrainSpec(learning_rate=1e-3, batch_size=32, epochs=7),
 )
 
 
@@ -123,6 +125,7 @@ def shape(
         intermediate_size=recipe.intermediate_size,
         hidden_dropout_prob=recipe.dropout,
         attention_probs_dropout_prob=recipe.dropout,
+        initializer_range=recipe.initializer_range,
         max_position_embeddings=max_length,
         **labels(label_names),
     )
