@@ -218,8 +218,15 @@ def test_the_reproduced_weights_are_the_exported_ones(exported, run, home):
     assert all((left[name] == right[name]).all() for name in left)
 
 
-def test_an_export_that_would_overwrite_is_refused(exported, run):
+def test_an_export_takes_the_place_of_an_export_alone_and_when_asked(exported, run, home):
     assert "exists already" in run("export", "tiny", "--to", "student", code=2).stderr
+    mine = home / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("kept")
+    run("export", "tiny", "--to", "mine", "--replace", code=2)
+    assert (mine / "notes.txt").read_text() == "kept"
+    run("export", "tiny", "--pick", "best:accuracy", "--to", "student", "--replace")
+    assert (home / "student/student.yaml").is_file()
 
 
 def test_bounds_that_nothing_satisfies_exit_3(searched, run):

@@ -21,6 +21,9 @@ def export(
     pick: Pick = "knee",
     where: Where = [],  # noqa: B006 - typer's way of a repeatable option
     to: Annotated[Path | None, typer.Option("--to", help="The folder to write.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of an earlier export.")
+    ] = False,
     storage: Storage = STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -42,6 +45,7 @@ def export(
         target,
         teacher=measures.measures() if (measures := folder.teacher()) else {},
         on_front=on_front(records, spec.axes, record),
+        replace=replace,
     )
     if as_json:
         measures = record.outcome.measures() if record.outcome else {}

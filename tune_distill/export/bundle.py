@@ -38,6 +38,7 @@ def bundle(
     *,
     teacher: Mapping[str, float],
     on_front: bool,
+    replace: bool = False,
 ) -> Path:
     """Writes the student of a complete trial to a folder.
 
@@ -46,19 +47,21 @@ def bundle(
         record: the trial's.
         document: the study's YAML.
         objectives: of the study.
-        to: the folder to write; it must not exist, or be empty.
+        to: the folder to write.
         teacher: the teacher's measures, for the card's comparison.
         on_front: whether no other trial dominates this one.
+        replace: whether an earlier export in `to` gives way.
 
     Raises:
-        DataError: the trial kept no student, or `to` holds something.
+        DataError: the trial kept no student, or `to` holds something that may not be replaced.
         ExportMismatch: the exported model's logits are not the trained student's.
     """
     source = folder.student(record.number)
     if not (source / "model.safetensors").is_file():
         raise DataError(f"{source}: the student of trial {record.number} is not there")
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise DataError(f"{to}: exists already; choose another folder with --to, or remove it")
+    if to.exists() and not (replace and (to / "student.yaml").is_file()):
+        why = "and is no exported student" if replace else "(--replace takes an exported student's)"
+        raise DataError(f"{to}: exists already {why}; choose another folder with --to")
     to.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name}."))
     try:
@@ -66,7 +69,7 @@ def bundle(
         _verify(temporary, source)
         temporary.chmod(0o755)
         if to.exists():
-            to.rmdir()
+            shutil.rmtree(to)
         temporary.rename(to)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

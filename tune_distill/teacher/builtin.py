@@ -47,7 +47,7 @@ SMALL = Recipe(
     dropout=0.0,
     initializer_range=0.05,
     vocabulary=3000,
-    train=TrainSpec(learning_rate=1e-3, batch_size=32, epochs=7),
+    train=TrainSpec(learning_rate=7e-4, batch_size=64, epochs=7, warmup=0.15),
 )
 
 
