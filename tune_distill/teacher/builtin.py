@@ -33,7 +33,7 @@ class Recipe:
     heads: int
     intermediate_size: int
     dropout: float
-    initializer_range: float  # sd of the first weights; BERT's 0.02 learns slowly from scratch
+    initializer_range: float  # standard deviation of the first weights
     vocabulary: int  # WordPiece tokens, at most
     train: TrainSpec
     seed: int = 0
