@@ -6,9 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -63,8 +65,12 @@ class Watch(Callback):
     def cause(self, trial_id: str) -> Exception:
         """Why a trial's worker is lost, as Ray says it."""
         trial = self._trials.get(trial_id)
-        error = trial.get_pickled_error() if trial else None
-        return error or RuntimeError("the worker is lost, and Ray does not say why")
+        # The driver's own copy: `get_pickled_error` reads the storage's, which is synced later.
+        file = trial.pickled_error_file if trial else None
+        if file is None or not Path(file).is_file():
+            return RuntimeError("the worker is lost, and Ray does not say why")
+        error: Exception = cloudpickle.loads(Path(file).read_bytes())
+        return error
 
     def changed(self) -> None:
         """A trial has ended: the front may have moved."""
