@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TESTS ?= not slow and not real
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export RAY_USAGE_STATS_ENABLED ?= 0
@@ -16,7 +17,7 @@ quickstart: $(READY)
 	$(BIN)/tune-distill export quickstart --pick knee --to students/quickstart-knee --replace
 
 test: $(READY)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not real"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(TESTS)"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -5,7 +5,8 @@
       NAME/
         study.yaml           the document that the study runs, overrides applied
         journal.log          Optuna's journal
-        trials/00017/        trial.json (TrialRecord), checkpoint.safetensors..., student/
+        trials/00017/        trial.json (TrialRecord), initialise.txt (where its
+                             tensors are from), checkpoint/ while it runs, student/ in the end
         teacher.json         the teacher's own measures
         front.json front.html
         mlflow.db artifacts/ the default MLflow store

@@ -66,7 +66,7 @@ def run(
     config = TrialConfig.from_params(params)
     seed = config.train.seed or 0
     task = tasks.open_prepared(inputs.task)
-    model = _student(config, inputs, task, seed)
+    model = _student(config, inputs, task, seed, folder)
     shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
     given, asked = config.method.needs(*shapes)
     source = _teacher(inputs.teacher)
@@ -121,11 +121,15 @@ def reference_error(model: Path, reference: Path) -> float:
         return float((loaded(**tensors).logits - expected).abs().max())
 
 
-def _student(config: TrialConfig, inputs: Inputs, task: Prepared, seed: int) -> PreTrainedModel:
+def _student(
+    config: TrialConfig, inputs: Inputs, task: Prepared, seed: int, folder: Path
+) -> PreTrainedModel:
+    """The student before its first update, and where each of its tensors is from."""
     source = _teacher(inputs.teacher)
     shape = student.config(config.student, source.config, task.label_names)
     model = student.build(shape, seed)
-    initialise.initialise(model, source, config.student)
+    report = initialise.initialise(model, source, config.student)
+    write_atomically(folder / "initialise.txt", f"{report}\n")
     return model
 
 

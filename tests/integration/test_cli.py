@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -253,8 +254,10 @@ def test_a_damaged_student_is_not_exported_and_exits_4(searched, run, home):
     assert not (home / "bad").exists()
 
 
-def test_a_search_whose_driver_is_killed_goes_on_and_leaves_mlflow_clean(searched, wheel, home):
-    """SIGKILL in the middle: no finished trial is lost or run twice, and no run dangles."""
+def test_a_search_that_is_interrupted_and_killed_goes_on_and_leaves_mlflow_clean(
+    searched, wheel, home
+):
+    """Ctrl-C, then SIGKILL: no finished trial is lost or run twice, and no run dangles."""
     import optuna
     from mlflow import MlflowClient
     from optuna.storages import JournalStorage
@@ -263,22 +266,37 @@ def test_a_search_whose_driver_is_killed_goes_on_and_leaves_mlflow_clean(searche
     (home / "killed").mkdir()
     (home / "killed/cache").symlink_to(home / "studies/cache")
     code = "from tune_distill.cli import main; main()"
-    command = [sys.executable, "-c", code, "search", "tiny.yaml", "--storage", "killed"]
+    more = ["--storage", "killed", "--trials", "6"]
+    command = [sys.executable, "-c", code, "search", "tiny.yaml", *more]
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     study = home / "killed/tiny"
     pattern = "trials/*/trial.json"
-    with subprocess.Popen(command, cwd=home, env=environment, stderr=subprocess.PIPE) as driver:
-        deadline = time.monotonic() + 120
-        while not list(study.glob(pattern)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        driver.kill()
+
+    def stopped_by(what):
+        """Runs until one more trial has ended, then signals; gives its code and its last line."""
+        had = len(list(study.glob(pattern)))
+        with subprocess.Popen(
+            command, cwd=home, env=environment, stderr=subprocess.PIPE, text=True
+        ) as driver:
+            deadline = time.monotonic() + 120
+            while len(list(study.glob(pattern))) == had and time.monotonic() < deadline:
+                time.sleep(0.05)
+            driver.send_signal(what)
+            _, talk = driver.communicate(timeout=60)
+        return driver.returncode, talk.splitlines()[-1]
+
+    code, line = stopped_by(signal.SIGINT)
+    assert code == 130
+    assert line.startswith("interrupted; what was finished is kept. To go on: tune-distill search")
+    assert line.endswith("search tiny.yaml --storage killed --trials 6")
+    stopped_by(signal.SIGKILL)
     before = {p: p.read_bytes() for p in study.glob(pattern)}
-    assert 1 <= len(before) < 4, "it was to be killed in the middle"
+    assert 2 <= len(before) < 6, "it was to be killed in the middle"
 
     subprocess.run(command, cwd=home, env=environment, check=True, capture_output=True)
 
     after = {p: p.read_bytes() for p in study.glob(pattern)}
-    assert len(after) == 4
+    assert len(after) == 6
     assert {p: after[p] for p in before} == before, "a finished trial was run again"
     backend = JournalFileBackend(str(study / "journal.log"))
     (name,) = optuna.get_all_study_names(JournalStorage(backend))
@@ -286,13 +304,13 @@ def test_a_search_whose_driver_is_killed_goes_on_and_leaves_mlflow_clean(searche
         t.state.name
         for t in optuna.load_study(study_name=name, storage=JournalStorage(backend)).trials
     ]
-    assert states.count("COMPLETE") == 4
+    assert states.count("COMPLETE") == 6
     assert "RUNNING" not in states
     client = MlflowClient(f"sqlite:///{study / 'mlflow.db'}")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
-    assert len(children) == 4
-    assert len(runs) == 5
+    assert len(children) == 6
+    assert len(runs) == 7
     assert {r.info.status for r in runs} == {"FINISHED"}
     for child in children:
         assert child.data.metrics.keys() >= {"accuracy", "size_mb", "robust_worst"}
