@@ -14,7 +14,8 @@ from tune_distill.errors import Diverged
 from tune_distill.methods import METHODS
 from tune_distill.signals import Needs
 from tune_distill.spec import TrainSpec
-from tune_distill.train import predict, schedule, train
+from tune_distill.train import predict, train
+from tune_distill.train.optimise import schedule
 
 CONFIG = TrainSpec(
     learning_rate=5e-3, batch_size=8, epochs=3, warmup=0.2, seed=1, precision="float32"
@@ -149,10 +150,10 @@ def test_the_schedule_rises_to_one_and_falls_to_nothing():
 
 def test_biases_and_norms_are_not_decayed():
     """With a learning rate that moves nothing else, decay alone shrinks what it touches."""
-    from tune_distill.train import _optimizer
+    from tune_distill.train.optimise import optimizer_of
 
     model = tiny.bert()
-    optimizer = _optimizer(model, CONFIG.model_copy(update={"weight_decay": 0.1}))
+    optimizer = optimizer_of(model, CONFIG.model_copy(update={"weight_decay": 0.1}))
     decayed = {id(p) for p in optimizer.param_groups[0]["params"]}
     for name, parameter in model.named_parameters():
         plain = name.endswith(".bias") or "LayerNorm" in name
