@@ -51,7 +51,7 @@ def config(
         type_vocab_size=getattr(teacher, "type_vocab_size", 0) or 2,  # DistilBERT has none
         layer_norm_eps=getattr(teacher, "layer_norm_eps", 1e-12),
         pad_token_id=teacher.pad_token_id,
-        **_labels(label_names),
+        **_labels(_named(label_names, teacher)),
     )
 
 
@@ -123,6 +123,13 @@ def build(config: BertConfig, seed: int) -> BertForSequenceClassification:
         model = BertForSequenceClassification(config)
     model.train(mode=False)
     return model
+
+
+def _named(names: Sequence[str], teacher: PreTrainedConfig) -> Sequence[str]:
+    """The task's class names; where it has only numbers, and the teacher names, the teacher's."""
+    own = tuple((teacher.id2label or {}).values())
+    numbered = [f"LABEL_{number}" for number in range(len(names))]
+    return own if list(names) == numbered and len(own) == len(names) else names
 
 
 def _labels(names: Sequence[str]) -> dict[str, Any]:

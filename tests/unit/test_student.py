@@ -52,6 +52,20 @@ def test_a_student_has_the_drawn_shape_and_dropout():
     assert made.hidden_dropout_prob == made.attention_probs_dropout_prob == 0.25
 
 
+def test_a_task_without_class_names_takes_the_teachers():
+    named = BertConfig(id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})
+    numbers = ("LABEL_0", "LABEL_1")
+    assert student.config(spec(), named, numbers).id2label == {0: "bad", 1: "good"}
+    assert student.config(spec(), named, ("no", "yes")).id2label == {0: "no", 1: "yes"}
+    three = (*numbers, "LABEL_2")
+    assert student.config(spec(), named, three).id2label == dict(enumerate(three))
+
+
+def test_the_feed_forward_blocks_are_as_wide_as_the_teachers_for_their_hidden_size():
+    # the teacher's ratio is 64 / 32 = 2, the student is 16 wide
+    assert student.config(spec(), TEACHER, ("a", "b")).intermediate_size == 32
+
+
 def test_the_label_names_are_the_tasks():
     made = student.config(spec(), TEACHER, ("entails", "neutral", "contradicts"))
     assert made.num_labels == 3
