@@ -2,7 +2,7 @@
 
 name: sst2
 task: {dataset: glue/sst2}
-teacher: {model: textattack/bert-base-uncased-SST-2}
+teacher: {fit: {base: google-bert/bert-base-uncased}}
 space:
 student: {layers: {int: [2, 6]}, hidden_size: [128, 256, 312], heads: [4, 8, 12]}
 method: {finetune: {}, kd: {temperature: {log: [1.0, 20.0]}, alpha: {uniform: [0.3, 1.0]}}}
