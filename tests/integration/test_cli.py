@@ -104,10 +104,12 @@ def test_help_names_every_command(run):
         assert command in told
 
 
-def test_the_shipped_studies_are_in_the_wheel(run, home):
+def test_the_shipped_studies_and_data_are_in_the_wheel(run, home, wheel):
     listed = json.loads(run("spaces", "ls", "--json").stdout)
     assert {"quickstart", "sst2"} <= listed.keys()
     assert yaml.safe_load(run("spaces", "cat", "sst2").stdout)["name"] == "sst2"
+    for data in ("tasks/builtin/grammar.yaml", "tasks/builtin/lexicon.yaml", "plots/page.html"):
+        assert (wheel / "tune_distill" / data).is_file(), data
     run("spaces", "cp", "quickstart", "copied.yaml")
     assert (home / "copied.yaml").read_text() == run("spaces", "cat", "quickstart").stdout
     assert "exists already" in run("spaces", "cp", "quickstart", "copied.yaml", code=2).stderr

@@ -64,3 +64,12 @@ def test_a_line_tells_an_ended_trial():
 def test_clocks_and_students_are_short():
     assert [clock(s) for s in (0, 61.9, 3723)] == ["00:00", "01:01", "1:02:03"]
     assert described(PARAMS) == "2 x 64, 4 heads, kd"
+
+
+def test_the_command_to_go_on_with_begins_nothing_anew_and_tells_no_password(monkeypatch):
+    from tune_distill.cli import search
+
+    argv = ["x", "search", "a b.yaml", "--fresh", "--tracking-uri", "http://me:secret@host:1/x"]
+    monkeypatch.setattr(search.sys, "argv", argv)
+    told = search.again()
+    assert told == "tune-distill search 'a b.yaml' --tracking-uri http://host:1/x"

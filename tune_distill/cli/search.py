@@ -63,16 +63,23 @@ def search(
     except KeyboardInterrupt:
         say(f"interrupted; what was finished is kept. To go on: {again()}")
         raise
-    _conclude(spec, standing, storage, as_json)
+    _conclude(spec, standing, storage, tracking_uri, as_json)
 
 
 def again() -> str:
-    """This command, to be run again; without --fresh, which would begin anew."""
-    return shlex.join(["tune-distill", *(a for a in sys.argv[1:] if a != "--fresh")])
+    """This command, to be run again: without --fresh, which would begin anew, and passwords."""
+    from tune_distill.track.uri import redacted
+
+    kept = [redacted(a) if "://" in a else a for a in sys.argv[1:] if a != "--fresh"]
+    return shlex.join(["tune-distill", *kept])
 
 
-def _conclude(spec: StudySpec, standing: Standing, storage: Path, as_json: bool) -> None:
+def _conclude(
+    spec: StudySpec, standing: Standing, storage: Path, uri: str | None, as_json: bool
+) -> None:
     """Where the front is, and what to do with it."""
+    from tune_distill.track.uri import redacted
+
     folder = storage / spec.name
     if as_json:
         summary = {
@@ -86,5 +93,6 @@ def _conclude(spec: StudySpec, standing: Standing, storage: Path, as_json: bool)
         typer.echo(json.dumps(summary))
     at = "" if storage == STORAGE else f" --storage {shlex.quote(str(storage))}"
     say(f"front: {folder / 'front.html'} ({len(standing.front)} students)")
-    say(f"mlflow: mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}")
+    ui = f"mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}"
+    say(f"mlflow: {redacted(uri) if uri else ui}")
     say(f"export: tune-distill export {spec.name} --pick knee{at}")
