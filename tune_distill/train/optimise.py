@@ -62,5 +62,5 @@ def autocast(device: str, precision: str) -> torch.autocast:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bf16: a step is then 1.3 to 1.8 times as fast (docs/LOG.md)."""
+    """Whether this CPU multiplies bf16: a step is then up to 1.7 times as fast (docs/LOG.md)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
