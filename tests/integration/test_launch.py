@@ -202,6 +202,7 @@ def test_nothing_is_lost_or_run_twice_when_the_driver_is_interrupted_and_killed(
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=30)
         assert (first.returncode, out, err) == (130, "", "")
+        early = {record.number for record in folder.records()}
         second = driver(tmp_path, 10, 0.3, short)
         wait_until(done(5), second)
         second.send_signal(signal.SIGKILL)
@@ -209,6 +210,7 @@ def test_nothing_is_lost_or_run_twice_when_the_driver_is_interrupted_and_killed(
         gone(short)
     finished = {record.number: record for record in folder.records()}
     assert 5 <= len(finished) < 10
+    before = Counter((n, e) for n, e, _ in ran(folder))
     standing = launch(tmp_path, 10, {})  # and its dead owner's lock stops nobody
     assert standing.states == {"complete": 10}
     assert {n: folder.read(n) for n in finished} == finished
@@ -218,8 +220,10 @@ def test_nothing_is_lost_or_run_twice_when_the_driver_is_interrupted_and_killed(
     assert set(epochs) == {(n, e) for n in range(10) for e in (1, 2, 3)}
     # an epoch that was cut short may be repeated, at most those of two trials in flight each time
     assert sum(epochs.values()) <= 30 + 4
-    for record in finished.values():
-        assert [epochs[record.number, e] for e in (1, 2, 3)] == [1, 1, 1]
+    for number in early:  # finished before any fault: each epoch ran once
+        assert [epochs[number, e] for e in (1, 2, 3)] == [1, 1, 1]
+    for number in finished:  # an epoch cut short by Ctrl-C was repeated before the kill, not after
+        assert [epochs[number, e] for e in (1, 2, 3)] == [before[number, e] for e in (1, 2, 3)]
 
 
 def gone(temporary: str) -> None:
