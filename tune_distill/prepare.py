@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,11 +23,10 @@ from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.spec.space import every, nodes
 from tune_distill.tasks import DataWarning, Prepared, Task
 from tune_distill.teacher import Check
+from tune_distill.teacher.store import Say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tune_distill import cache, initialise, measure, student, tasks, teacher
 from tune_distill.folder import Rung, write_atomically
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.outcome import Outcome
-from tune_distill.prepare import Inputs, teacher_config
+from tune_distill.prepare import Inputs
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
@@ -67,9 +67,9 @@ def run(
     seed = config.train.seed or 0
     task = tasks.open_prepared(inputs.task)
     model = _student(config, inputs, task, seed, folder)
-    shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
-    given, asked = config.method.needs(*shapes)
     source = _teacher(inputs.teacher)
+    shapes = student.shape(source.config), student.shape(model.config)
+    given, asked = config.method.needs(*shapes)
     signals = cache.source(inputs.signals, source, given, device) if given else None
 
     started, rungs = time.time(), _read_rungs(folder)

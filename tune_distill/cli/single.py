@@ -53,8 +53,8 @@ def train_single(
             inputs,
             Path(folder),
             report,
-            threads=max(1, int(spec.resources.cpus_per_trial)),
-            device="cuda" if spec.resources.gpus_per_trial else "cpu",
+            threads=spec.resources.threads,
+            device=spec.resources.device,
         )
         (Path(folder) / "student").rename(target)
     return outcome, target

@@ -64,7 +64,7 @@ def ray_session(
         if ray.is_initialized():
             yield
             return
-        threads = str(max(1, int(resources.cpus_per_trial)))
+        threads = str(resources.threads)
         _start(address, num_cpus, temporary, {**WORKER, "OMP_NUM_THREADS": threads})
         try:
             yield

@@ -148,8 +148,8 @@ def _attempt(job: Job[Any], params: Params, folder: Path) -> Outcome:
         job.inputs,
         folder,
         _report,
-        threads=max(1, int(spec.resources.cpus_per_trial)),
-        device="cuda" if spec.resources.gpus_per_trial else "cpu",
+        threads=spec.resources.threads,
+        device=spec.resources.device,
     )
     missing = [axis.name for axis in spec.axes if axis.name not in outcome.measures()]
     if missing:

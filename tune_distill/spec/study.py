@@ -108,6 +108,16 @@ class ResourceSpec(Frozen):
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0.0
     concurrent: PositiveInt | None = None  # None: as many as the resources allow
 
+    @property
+    def threads(self) -> int:
+        """Of torch, in a trial: its share of the machine, and no more."""
+        return max(1, int(self.cpus_per_trial))
+
+    @property
+    def device(self) -> str:
+        """Where a trial runs."""
+        return "cuda" if self.gpus_per_trial else "cpu"
+
 
 class SearchSpec(Frozen):
     """How the space is searched."""
