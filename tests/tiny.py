@@ -124,3 +124,59 @@ def write_teacher(folder, layers=2, hidden_size=32):
     list(train(model, METHODS["finetune"](), data, knobs, seed=0))
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def teacher(family, layers=2, hidden_size=16, heads=2, classes=2, seed=0, dropout=0.0, **config):
+    """A random classifier of any family of teachers, of weights large enough to tell tokens apart.
+
+    ALBERT shares its blocks and both its embeddings and ELECTRA's are half as wide as its blocks,
+    unless `config` says otherwise. XLNet reads its last real token, as one that was loaded does.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from tune_distill.teacher.last_token import read_last_real_token
+
+    common = {"vocab_size": VOCABULARY, "num_labels": classes, "pad_token_id": PAD}
+    shape = {
+        "hidden_size": hidden_size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 2 * hidden_size,
+        "max_position_embeddings": 32,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+    }
+    narrow = {"embedding_size": hidden_size // 2}
+    values = {
+        "bert": shape,
+        "roberta": shape | {"type_vocab_size": 1, "max_position_embeddings": 32 + PAD + 1},
+        "distilbert": {
+            "dim": hidden_size,
+            "n_layers": layers,
+            "n_heads": heads,
+            "hidden_dim": 2 * hidden_size,
+            "max_position_embeddings": 32,
+            "dropout": dropout,
+            "attention_dropout": dropout,
+            "seq_classif_dropout": dropout,
+        },
+        "albert": shape | narrow | {"classifier_dropout_prob": dropout, "hidden_act": "gelu"},
+        "electra": shape | narrow,
+        "xlnet": {
+            "d_model": hidden_size,
+            "n_layer": layers,
+            "n_head": heads,
+            "d_inner": 2 * hidden_size,
+            "dropout": dropout,
+            "summary_last_dropout": dropout,
+        },
+    }
+    values["xlm-roberta"] = values["camembert"] = values["roberta"]
+    made = AutoConfig.for_model(family, **(common | values[family] | config))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_config(made).eval()
+        with torch.no_grad():
+            for tensor in model.parameters():
+                tensor += 0.1 * torch.randn_like(tensor)
+    return read_last_real_token(model)

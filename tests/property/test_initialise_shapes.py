@@ -10,7 +10,7 @@ from tests.tiny import bert
 from tune_distill import student
 from tune_distill.initialise import initialise
 from tune_distill.initialise.attention import Heads, pieces
-from tune_distill.initialise.layers import sources
+from tune_distill.layers import mapping
 from tune_distill.methods import FineTune, TaskShape
 from tune_distill.spec import StudentSpec
 
@@ -49,11 +49,11 @@ def test_every_feasible_student_starts_whole_and_finite(spec, heads):
 def test_blocks_are_taken_in_order_and_none_twice(teacher, data):
     depth = data.draw(st.integers(1, teacher))
     for which in ("uniform", "first", "last"):
-        taken = sources(which, depth, teacher)
+        taken = mapping(which, depth, teacher)
         assert list(taken) == sorted(set(taken))
         assert len(taken) == depth
         assert 1 <= taken[0] <= taken[-1] <= teacher
-    assert sources("uniform", depth, teacher)[-1] == teacher
+    assert mapping("uniform", depth, teacher)[-1] == teacher
 
 
 @given(teacher=st.integers(1, 24), dims=st.integers(1, 64), data=st.data())

@@ -7,15 +7,14 @@ import copy
 import pytest
 import torch
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
-from transformers.models.roberta.configuration_roberta import RobertaConfig
-from transformers.models.roberta.modeling_roberta import RobertaForSequenceClassification
 
 from tests.tiny import bert
+from tests.tiny import teacher as tiny_teacher
 from tune_distill import student
 from tune_distill.errors import TeacherError
 from tune_distill.initialise import initialise
-from tune_distill.initialise.layers import sources
 from tune_distill.initialise.width import kept, projected, sliced
+from tune_distill.layers import mapping
 from tune_distill.spec import StudentSpec
 
 WORDS = "bert.embeddings.word_embeddings.weight"
@@ -86,7 +85,7 @@ def test_a_shallower_student_holds_whole_blocks_of_its_teacher(teacher, init, ex
     ],
 )
 def test_uniform_layers_are_rounded_and_end_on_the_last(student_layers, teacher_layers, expected):
-    assert sources("uniform", student_layers, teacher_layers) == expected
+    assert mapping("uniform", student_layers, teacher_layers) == expected
 
 
 def test_a_random_student_stays_as_it_was_built(teacher):
@@ -303,11 +302,10 @@ def test_what_cant_start_from_its_teacher_is_refused_with_all_reasons(teacher):
 
 
 def test_a_teacher_of_another_layout_is_refused(teacher):
-    shape = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "vocab_size": 40}
-    other = RobertaForSequenceClassification(RobertaConfig(**shape, intermediate_size=32))
+    other = tiny_teacher("xlnet")
     wanted = spec()
     model = student.build(student.config(wanted, other.config, ("a", "b")), seed=0)
-    with pytest.raises(TeacherError, match="roberta"):
+    with pytest.raises(TeacherError, match=r"xlnet .* random works"):
         initialise(model, other, wanted)
 
 

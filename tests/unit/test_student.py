@@ -7,11 +7,14 @@ import torch
 from transformers.models.bert.configuration_bert import BertConfig
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 from transformers.models.distilbert.configuration_distilbert import DistilBertConfig
+from transformers.models.mobilebert.configuration_mobilebert import MobileBertConfig
 from transformers.models.roberta.configuration_roberta import RobertaConfig
+from transformers.models.xlnet.configuration_xlnet import XLNetConfig
 
 from tune_distill import student
 from tune_distill.measure.size import size_mb
 from tune_distill.methods import KD, FineTune, ModelShape, TaskShape
+from tune_distill.methods.pkd import PKD
 from tune_distill.spec import StudentSpec
 
 TEACHER = BertConfig(
@@ -120,15 +123,18 @@ def test_a_student_as_large_as_its_teacher_is_feasible():
 
 
 def test_every_reason_is_given_at_once():
-    # heads, layers, hidden size, intermediate size 4 x 36, and KD's own about regressions
+    # heads, layers, hidden size, intermediate size 2 x 36, and the method's own about its layers
     wanted = spec(layers=9, hidden_size=36, heads=5)
-    assert len(student.infeasible(wanted, TEACHER, KD(), TaskShape(1, regression=True))) == 5
+    assert len(student.infeasible(wanted, TEACHER, PKD(), TWO)) == 5
 
 
 def test_a_teacher_of_another_layout_is_named():
-    (reason,) = student.infeasible(spec(), RobertaConfig(), FineTune(), TWO)
-    assert "roberta" in reason
+    (reason,) = student.infeasible(spec(), XLNetConfig(), FineTune(), TWO)
+    assert "xlnet" in reason
     assert "random" in reason
+    (reason,) = student.infeasible(spec(), MobileBertConfig(), FineTune(), TWO)
+    assert "mobilebert" in reason
+    assert "distilbert, electra, roberta" in reason
 
 
 SHAPES = [

@@ -1,63 +1,29 @@
-"""The student's tensors, part by part: embeddings, a block, the pooler and the classifier."""
+"""The student's tensors, part by part: a block, the pooler and the classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from tune_distill import families
 from tune_distill.initialise.attention import Attention, Heads, chosen, merged
+from tune_distill.initialise.made import Made, Source, Tensors, norm
+from tune_distill.initialise.names import CLASSIFIER, POOLER
+from tune_distill.initialise.names import block as prefix
 from tune_distill.initialise.report import How
-from tune_distill.initialise.width import EMBEDDINGS, Stream, strongest
+from tune_distill.initialise.width import Stream, strongest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-POOLER, CLASSIFIER = "bert.pooler.dense", "classifier"
 # In the order of Attention's fields.
 ATTENTION = tuple(
     f"attention.{part}.{kind}"
     for part in ("self.query", "self.key", "self.value", "output.dense")
     for kind in ("weight", "bias")
 )
-
-
-@dataclass(frozen=True)
-class Made:
-    """What one of the student's tensors starts as, and what it was made of."""
-
-    value: Tensor
-    how: How
-    source: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """The teacher, and how the student takes from it."""
-
-    weights: Mapping[str, Tensor]
-    heads: int
-    stream: Stream
-    width: Literal["slice", "project"]
-
-    def norm(self, name: str, target: str) -> Iterator[tuple[str, Made]]:
-        """A LayerNorm of the stream."""
-        for kind, take in (("weight", self.stream.scale), ("bias", self.stream.write)):
-            source = f"{name}.{kind}"
-            yield f"{target}.{kind}", Made(take(self.weights[source]), self.stream.how, source)
-
-
-Tensors = Iterator[tuple[str, Made]]
-
-
-def embeddings(given: Source) -> Tensors:
-    """All tables, and their LayerNorm."""
-    for table in ("word", "position", "token_type"):
-        name = f"{EMBEDDINGS}{table}_embeddings.weight"
-        yield name, Made(given.stream.read(given.weights[name]), given.stream.how, name)
-    yield from given.norm(f"{EMBEDDINGS}LayerNorm", f"{EMBEDDINGS}LayerNorm")
 
 
 def block(given: Source, layer: int, target: int, student: PreTrainedConfig) -> Tensors:
@@ -69,13 +35,11 @@ def block(given: Source, layer: int, target: int, student: PreTrainedConfig) -> 
         target: the student's block, from 1.
         student: its config.
     """
-    source, name = _block(layer), _block(target)
+    source, name = prefix(layer), prefix(target)
     yield from _attention(given, layer, name, student)
-    yield from given.norm(
-        f"{source}attention.output.LayerNorm", f"{name}attention.output.LayerNorm"
-    )
-    yield from _feed_forward(given, source, name, student.intermediate_size)
-    yield from given.norm(f"{source}output.LayerNorm", f"{name}output.LayerNorm")
+    yield from _norm(given, source, name, "attention.output.LayerNorm")
+    yield from _feed_forward(given, source, name, families.inner(student) or 0)
+    yield from _norm(given, source, name, "output.LayerNorm")
 
 
 def head(given: Source, depth: int, student: PreTrainedConfig, *, same_classes: bool) -> Tensors:
@@ -89,7 +53,7 @@ def head(given: Source, depth: int, student: PreTrainedConfig, *, same_classes: 
     """
     stream, weight = given.stream, given.weights[f"{POOLER}.weight"]
     pooler, classes = stream.read(weight), given.weights[f"{CLASSIFIER}.weight"]
-    bias = stream.read_bias(weight, given.weights[f"{POOLER}.bias"], _constant(given, depth))
+    bias = stream.read_bias(weight, given.weights[f"{POOLER}.bias"], given.constant(depth))
     moves = classes - classes.mean(0) if len(classes) > 1 else classes
     units = strongest(pooler.norm(dim=1) * moves.norm(dim=0), student.hidden_size)
     yield f"{POOLER}.weight", Made(pooler[units], stream.how, f"{POOLER}.weight")
@@ -102,7 +66,7 @@ def head(given: Source, depth: int, student: PreTrainedConfig, *, same_classes: 
 
 
 def _attention(given: Source, layer: int, target: str, student: PreTrainedConfig) -> Tensors:
-    source, stream = _block(layer), given.stream
+    source, stream = prefix(layer), given.stream
     own = Attention(*(given.weights[f"{source}{name}"] for name in ATTENTION))
     width = own.query.shape[1]
     teacher = Heads(given.heads, width // given.heads)
@@ -111,7 +75,7 @@ def _attention(given: Source, layer: int, target: str, student: PreTrainedConfig
     if wanted != teacher:
         how = "projected" if given.width == "project" else "sliced"
         change = merged if given.width == "project" else chosen
-        own = change(_over(stream, own, _constant(given, layer - 1)), teacher, wanted)
+        own = change(_over(stream, own, given.constant(layer - 1)), teacher, wanted)
     for name, field in zip(ATTENTION, fields(own), strict=True):
         yield f"{target}{name}", Made(getattr(own, field.name), how, f"{source}{name}")
 
@@ -149,11 +113,5 @@ def _feed_forward(given: Source, source: str, target: str, inner: int) -> Tensor
         yield f"{target}{name}", Made(value, made, f"{source}{name}")
 
 
-def _constant(given: Source, layer: int) -> Tensor:
-    """The bias of the LayerNorm that ends a teacher's block; of the embeddings for 0."""
-    before = f"{_block(layer)}output." if layer else EMBEDDINGS
-    return given.weights[f"{before}LayerNorm.bias"]
-
-
-def _block(layer: int) -> str:
-    return f"bert.encoder.layer.{layer - 1}."
+def _norm(given: Source, source: str, target: str, name: str) -> Tensors:
+    return norm(given.weights, given.stream, f"{source}{name}", f"{target}{name}")

@@ -6,9 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-How = Literal["copied", "sliced", "projected", "new"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# merged: of several of the teacher's; new: of none, so random, or zero where that is no change
+How = Literal["copied", "sliced", "projected", "merged", "new"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Row:
     name: str
     shape: tuple[int, ...]
     how: How
-    source: str | None = None  # the teacher's tensor; none of a new one
+    source: str | None = None  # the teacher's tensor or, joined by +, tensors; none of a new one
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Report:
     """Every tensor of a student once, in the order of its state dict."""
 
     rows: tuple[Row, ...]
+    basis: Tensor | None = None  # what the student's states are of its source's, if not new
 
     @property
     def tensors(self) -> Mapping[How, int]:

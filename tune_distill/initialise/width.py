@@ -24,9 +24,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tune_distill.initialise.names import EMBEDDINGS, FACTOR, POSITIONS, TYPES, WORDS, block
 from tune_distill.initialise.report import How
-
-EMBEDDINGS = "bert.embeddings."
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,10 @@ def sliced(weights: Mapping[str, Tensor], width: int) -> Stream:
     """The coordinates that the teacher's blocks read and write with the largest weights.
 
     Args:
-        weights: the teacher's state dict.
+        weights: the teacher's, by the names of `names.py`.
         width: the student's.
     """
-    norms = torch.zeros_like(weights[f"{EMBEDDINGS}LayerNorm.bias"], dtype=torch.float64)
+    norms = torch.zeros_like(weights[f"{block(1)}output.LayerNorm.bias"], dtype=torch.float64)
     for name, weight in weights.items():
         if ".layer." in name and weight.ndim == 2:
             writes = name.endswith("output.dense.weight")
@@ -92,18 +91,48 @@ def projected(weights: Mapping[str, Tensor], width: int) -> Stream:
     """The principal directions of the word embeddings, as they enter the first block.
 
     Args:
-        weights: the teacher's state dict.
+        weights: the teacher's, by the names of `names.py`.
         width: the student's.
     """
-    words = weights[f"{EMBEDDINGS}word_embeddings.weight"].float()
-    segment = weights[f"{EMBEDDINGS}token_type_embeddings.weight"][0].float()
-    words = words + segment + weights[f"{EMBEDDINGS}position_embeddings.weight"].float().mean(0)
-    gains, bias = (weights[f"{EMBEDDINGS}LayerNorm.{kind}"].float() for kind in ("weight", "bias"))
-    entering = torch.nn.functional.layer_norm(words, words.shape[-1:], gains, bias)
-    entering = entering - entering.mean(0)
-    covariance = (entering.T @ entering).double() / len(entering)
+    return principal(entering(weights), width)
+
+
+def principal(vectors: Tensor, width: int) -> Stream:
+    """The directions that hold most of what tells vectors (rows, teacher's width) apart."""
+    vectors = vectors - vectors.mean(0)
+    covariance = (vectors.T @ vectors).double() / len(vectors)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :width]
     return Stream("projected", directions * signs(directions))
+
+
+def entering(
+    weights: Mapping[str, Tensor], eps: float = 1e-5, *, everywhere: bool = False
+) -> Tensor:
+    """All words as they enter the first block: (vocabulary, hidden size). Arguments as `normed`."""
+    words = normed(weights, eps, everywhere=everywhere)
+    if f"{FACTOR}.weight" not in weights:
+        return words
+    factor, bias = (weights[f"{FACTOR}.{kind}"].float() for kind in ("weight", "bias"))
+    return words @ factor.T + bias
+
+
+def normed(weights: Mapping[str, Tensor], eps: float = 1e-5, *, everywhere: bool = False) -> Tensor:
+    """All words after the embeddings' LayerNorm: (vocabulary, width).
+
+    Args:
+        weights: the teacher's, by the names of `names.py`.
+        eps: of the LayerNorm.
+        everywhere: at all positions in turn, one a word; else at the mean one.
+    """
+    words, positions = weights[WORDS].float(), weights[POSITIONS].float()
+    if TYPES in weights:
+        words = words + weights[TYPES][0].float()
+    if everywhere:
+        words = words + positions[torch.arange(len(words)) % len(positions)]
+    else:
+        words = words + positions.mean(0)
+    gains, bias = (weights[f"{EMBEDDINGS}LayerNorm.{kind}"].float() for kind in ("weight", "bias"))
+    return torch.nn.functional.layer_norm(words, words.shape[-1:], gains, bias, eps)
 
 
 def strongest(scores: Tensor, count: int) -> Tensor:

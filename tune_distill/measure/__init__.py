@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tune_distill import student
 from tune_distill.measure.accuracy import accuracy
+from tune_distill.measure.attack_rows import write_rows
 from tune_distill.measure.flops import counted, flops
 from tune_distill.measure.robustness import robustness, select_rows
 from tune_distill.measure.size import size_mb
 from tune_distill.outcome import Interval, Outcome
-from tune_distill.robustness import ATTACKS
+from tune_distill.robustness.resources import Resources, attacks
 from tune_distill.spec import RobustnessSpec, StudySpec
 from tune_distill.tasks import Prepared
 
@@ -29,6 +31,9 @@ def measure(
     task: Prepared,
     spec: StudySpec,
     device: str = "cpu",
+    *,
+    resources: Resources = Resources(),  # noqa: B008 - frozen
+    rows: Path | None = None,
 ) -> Outcome:
     """Measures a model as the study asks.
 
@@ -38,12 +43,20 @@ def measure(
         task: its search split is what is read.
         spec: the attacks run only where an objective asks for them.
         device: where to run.
+        resources: what the attacks read.
+        rows: a file for what became of each attacked row (`attack_rows.py`).
     """
     scored = accuracy(model, task.search, task.metric, device)
     intervals: dict[str, Interval] = {"accuracy": scored.interval} if scored.interval else {}
     worst = clean = None
+    rates: dict[str, float] = {}
     if spec.attacked:
-        found = attacked(model, tokenizer, task, spec.robustness, device)
+        found = attacked(model, tokenizer, task, spec.robustness, device, resources)
+        if rows is not None:
+            write_rows(found, attack_rows(task, spec.robustness), rows)
+        for name, one in found.attacks.items():
+            rates[name] = one.robust.value
+            intervals[f"robust_{name}"] = one.robust.interval
         worst, clean = found.robust_worst.value, found.clean.value
         intervals["robust_worst"] = found.robust_worst.interval
         intervals["clean_on_attacked"] = found.clean.interval
@@ -57,6 +70,7 @@ def measure(
         flops=flops(model.config, lengths) if arithmetic else counted(model, lengths),
         robust_worst=worst,
         clean_on_attacked=clean,
+        rates=rates,
         intervals=intervals,
     )
 
@@ -67,18 +81,23 @@ def attacked(
     task: Prepared,
     spec: RobustnessSpec,
     device: str = "cpu",
+    resources: Resources = Resources(),  # noqa: B008 - frozen
 ) -> Robustness:
     """Attacks a model on the study's fixed rows of the search split: the same for every model."""
-    labels = np.asarray(task.search.labels, np.int64)
-    rows = select_rows(labels, spec.rows)
+    rows = attack_rows(task, spec)
     chosen = task.rows("search").take(rows)
-    recipes = [dataclasses.replace(ATTACKS[name], budget=spec.budget) for name in spec.attacks]
     return robustness(
         model,
         tokenizer,
         chosen.texts,
-        labels[rows],
-        recipes,
+        np.asarray(chosen.labels, np.int64),
+        attacks(spec),
         max_length=task.max_length,
         device=device,
+        resources=resources.open(device),
     )
+
+
+def attack_rows(task: Prepared, spec: RobustnessSpec) -> NDArray[np.int64]:
+    """The rows of the search split that are attacked."""
+    return select_rows(np.asarray(task.search.labels, np.int64), spec.rows)

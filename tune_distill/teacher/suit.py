@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from tune_distill.tasks import Task
+from tune_distill import families
+from tune_distill.methods import Kind
+from tune_distill.tasks import Task, stated_kind
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_CALLED: dict[Kind | None, str] = {
+    "single_label": "one class a row",
+    "multi_label": "several labels a row",
+    "regression": "a regression",
+}
 _GENERIC = re.compile(r"(label[ _-]?)?\d+")
 
 
@@ -26,6 +32,11 @@ def misfits(
     if wanted != found:
         names = f" ({', '.join(task.label_names)})" if task.label_names else ": it is a regression"
         reasons.append(f"its head has {found} outputs, the task {task.name} needs {wanted}{names}")
+    elif (stated := stated_kind(model.config.problem_type)) not in (None, task.kind):
+        reasons.append(
+            f"its head was trained for {_CALLED[stated]} (problem_type in its config.json), the"
+            f" task {task.name} is of {_CALLED[task.kind]}: fine-tune one, or correct what is wrong"
+        )
     elif disordered(own_names(model), task.label_names):
         reasons.append(
             f"its classes are in another order: {_numbered(own_names(model))}; the task's are "
@@ -68,11 +79,10 @@ def _tokens(
         reasons.append(f"it reads at most {longest} tokens; task.max_length is {max_length}")
     if tokenizer.pad_token_id is None:
         reasons.append("its tokenizer has no padding token; set its pad_token and save it")
-    taken = inspect.signature(model.forward).parameters
-    if "token_type_ids" in tokenizer.model_input_names and "token_type_ids" not in taken:
+    if positions(model) == sys.maxsize and max_length > families.POSITIONS:
         reasons.append(
-            "its tokenizer makes token types, which the model doesn't take; set model_input_names "
-            'in tokenizer_config.json to ["input_ids", "attention_mask"]'
+            f"it reads texts of any length, but its students {families.POSITIONS} tokens; "
+            f"task.max_length is {max_length}"
         )
     return reasons
 
@@ -82,7 +92,8 @@ def positions(model: PreTrainedModel) -> int:
     embeddings = getattr(model.base_model, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
     if table is None:  # relative positions
-        return int(getattr(model.config, "max_position_embeddings", sys.maxsize))
+        known = int(getattr(model.config, "max_position_embeddings", -1))
+        return known if known > 0 else sys.maxsize
     # RoBERTa counts positions from its padding index on.
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     return int(table.num_embeddings) - first
