@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tune_distill.errors import DataError
 from tune_distill.tasks import Rows
+from tune_distill.tasks.kin import agreeing
 from tune_distill.tasks.split import capped, split
 from tune_distill.tasks.words import holding, number, repeating, words
 
@@ -218,6 +219,27 @@ def test_the_cap_is_nested_and_keeps_the_shares_of_the_classes():
     assert rows.labels[small].sum() == 10  # a tenth of the rows are of class 1
     assert rows.labels[large].sum() == 40
     assert len(capped(rows, 2_000, 0)) == len(capped(rows, None, 0)) == 1_000
+
+
+def test_the_cap_of_several_labels_keeps_the_share_of_the_rarest_and_of_none():
+    labels = np.zeros((1_000, 3), np.float32)
+    labels[:800, 0] = 1  # 800 rows; of them 100 have the second label, too, and 20 all three
+    labels[:100, 1] = 1
+    labels[:20, 2] = 1
+    rows = Rows(unrelated(1_000).texts, labels)
+    small, large = capped(rows, 100, 0), capped(rows, 500, 0)
+    assert set(small) < set(large)
+    # A tenth of the 20 rows with the rarest label, of the other 80, of the 700, and of the 200.
+    assert [int(labels[small, one].sum()) for one in range(3)] == [80, 10, 2]
+    assert int((labels[small].sum(axis=1) == 0).sum()) == 20
+
+
+def test_conflicting_sets_of_labels_follow_the_majority():
+    made, texts = unrelated(50), ["u v w x y"] * 3 + ["l m n o p"] * 2
+    labels = np.zeros((55, 2), np.float32)
+    labels[:50, 0] = made.labels
+    labels[50:] = [[1, 1], [1, 1], [1, 0], [0, 0], [0, 1]]
+    assert agreeing(Rows((made.texts[0] + texts,), labels)).tolist() == [*range(50), 50, 51]
 
 
 @pytest.mark.parametrize("wanted", [100, 101, 5_000])

@@ -39,6 +39,24 @@ def hub(monkeypatch):
     return stand_in
 
 
+# GLUE's paper, table 1; the names are those of the hub's data set, by class number.
+ENTAILMENT = ("entailment", "not_entailment")
+OFFICIAL = {
+    "cola": (("mcc",), ("unacceptable", "acceptable")),
+    "sst2": (("accuracy",), ("negative", "positive")),
+    "mrpc": (("f1", "accuracy"), ("not_equivalent", "equivalent")),
+    "qqp": (("f1", "accuracy"), ("not_duplicate", "duplicate")),
+    "stsb": (("pearson", "spearman"), ()),
+    "mnli": (("accuracy",), ("entailment", "neutral", "contradiction")),
+    "qnli": (("accuracy",), ENTAILMENT),
+    "rte": (("accuracy",), ENTAILMENT),
+}
+
+
+def test_no_task_of_glue_is_missing():
+    assert set(GLUE) == set(OFFICIAL)
+
+
 @pytest.mark.parametrize("name", GLUE)
 @pytest.mark.parametrize("family", ["glue", "nyu-mll/glue"])
 def test_every_task_of_glue_is_known_by_name(hub, name, family):
@@ -50,12 +68,65 @@ def test_every_task_of_glue_is_known_by_name(hub, name, family):
         "train": datasets.Dataset.from_dict(made(60, "a", known.text, label)),
         known.validation: datasets.Dataset.from_dict(made(9, "v", known.text, label)),
         "test": datasets.Dataset.from_dict(unlabelled),
+        "validation_mismatched": datasets.Dataset.from_dict(made(8, "m", known.text, label)),
     }
     task = load(TaskSpec(dataset=f"{family}/{name}"))
     assert hub.asked == ("nyu-mll/glue", name)
-    assert (task.metric, task.label_names) == (known.metric, known.label_names)
+    assert ((task.metric, *task.further_metrics), task.label_names) == OFFICIAL[name]
     assert len(task.heldout) == 9
+    assert {split: len(rows) for split, rows in task.more.items()} == (
+        {"heldout_mismatched": 8} if name == "mnli" else {}
+    )
+    assert task.kind == ("regression" if name == "stsb" else "single_label")
     assert len(task.train.texts) == len(known.text)
+
+
+def test_wnli_is_refused_with_the_reason_and_a_misspelt_task_with_the_right_one():
+    with pytest.raises(DataError, match=r"glue/wnli: .* opposite label, .* there are cola, sst2"):
+        load(TaskSpec(dataset="glue/wnli"))
+    with pytest.raises(DataError, match=r"glue/sst-2: no such task .*\(did you mean sst2\?\)"):
+        load(TaskSpec(dataset="glue/sst-2"))
+
+
+def test_a_metric_of_ones_own_goes_before_those_of_glue(hub):
+    columns, label = ("sentence1", "sentence2"), (lambda row: row % 2)
+    hub.splits = {
+        split: datasets.Dataset.from_dict(made(60, split, columns, label))
+        for split in ("train", "validation")
+    }
+    task = load(TaskSpec(dataset="glue/mrpc", metric="accuracy"))
+    assert (task.metric, task.further_metrics) == ("accuracy", ("f1",))
+    task = load(TaskSpec(dataset="glue/rte", metric=["mcc", "f1"]))
+    assert (task.metric, task.further_metrics) == ("mcc", ("f1", "accuracy"))
+
+
+def test_mnli_without_its_second_validation_set_is_refused(hub):
+    columns = ("premise", "hypothesis")
+    hub.splits = {
+        split: datasets.Dataset.from_dict(made(60, split, columns, lambda row: row % 3))
+        for split in ("train", "validation_matched")
+    }
+    with pytest.raises(DataError, match=r"needed are train, validation_mismatched and one of"):
+        load(TaskSpec(dataset="glue/mnli"))
+
+
+def test_lists_of_classes_keep_the_names_that_the_hub_has(hub):
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.List(datasets.ClassLabel(names=["joy", "anger", "fear"])),
+        }
+    )
+    hub.splits = {
+        split: datasets.Dataset.from_dict(
+            made(40, split, ["text"], lambda row: [row % 2] if row % 3 else [0, 1]),
+            features=features,
+        )
+        for split in ("train", "test")
+    }
+    task = load(TaskSpec(dataset="owner/emotions"))
+    assert (task.kind, task.label_names) == ("multi_label", ("joy", "anger", "fear"))
+    assert task.heldout.labels[:3].tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize(

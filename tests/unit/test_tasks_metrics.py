@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
 from tune_distill.tasks import floor, score
+from tune_distill.tasks.metrics import METRICS
 
 
 def made(classes, seed, rows=101):
@@ -45,6 +48,46 @@ def test_correlations_equal_scipy_with_and_without_ties(metric, oracle, shape):
     for outputs in (rng.normal(size=60) + labels, np.round(labels + rng.normal(size=60))):
         got = score(metric, outputs.astype(np.float32).reshape(shape), labels.astype(np.float32))
         assert got == pytest.approx(oracle(outputs.astype(np.float32), labels).statistic)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(
+    ("metric", "oracle"),
+    [
+        ("accuracy", sk.accuracy_score),
+        ("f1_micro", lambda y, p: sk.f1_score(y, p, average="micro")),
+        ("f1_macro", lambda y, p: sk.f1_score(y, p, average="macro", zero_division=np.nan)),
+    ],
+)
+def test_metrics_of_several_labels_equal_scikit_learn(metric, oracle, classes):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        labels = (rng.random((80, classes)) < np.linspace(0.1, 0.5, classes)).astype(np.float32)
+        logits = (rng.normal(size=(80, classes)) + 2 * labels - 1).astype(np.float32)
+        got = score(metric, logits, labels)
+        assert got == pytest.approx(oracle(labels, (logits > 0).astype(int)))
+
+
+def test_metrics_of_several_labels_on_three_rows_by_hand():
+    labels = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]], np.float32)
+    logits = np.array([[2.0, -1, -1], [3, -2, -1], [0.5, -1, -3]])
+    # Predicted: the first label of each row. Hits 2, predicted 3, actual 3.
+    assert score("f1_micro", logits, labels) == pytest.approx(2 * 2 / (3 + 3))
+    # The first 2 * 2 / (3 + 2), the second 0; the third neither is there nor is predicted.
+    assert score("f1_macro", logits, labels) == pytest.approx((4 / 5 + 0) / 2)
+    assert score("accuracy", logits, labels) == pytest.approx(1 / 3)
+    nothing = np.zeros((2, 3), np.float32)
+    assert score("f1_micro", nothing - 1, nothing) == score("f1_macro", nothing - 1, nothing) == 0.0
+
+
+@pytest.mark.parametrize("metric", METRICS["multi_label"])
+def test_the_floor_of_several_labels_is_the_best_of_all_sets_of_them(metric):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        labels = (rng.random((12, 5)) < rng.random(5) * 0.8).astype(np.float32)
+        constants = itertools.product([-1.0, 1.0], repeat=5)
+        best = max(score(metric, np.tile(one, (12, 1)), labels) for one in constants)
+        assert floor(metric, labels) == pytest.approx(best)
 
 
 def test_macro_f1_counts_classes_that_occur_in_labels_or_predictions():

@@ -82,6 +82,13 @@ def test_cells_that_look_like_something_else_stay_text(tmp_path, kind):
     assert load(task(tmp_path, validation=held, kind=kind)).heldout.texts[0] == TRICKY
 
 
+def test_digits_of_a_text_file_are_the_numbers_of_another_format(tmp_path):
+    spec = task(tmp_path)
+    write(tmp_path / "dev.csv", rows(10, "v"))
+    files = {"train": spec.files.train, "validation": str(tmp_path / "dev.csv")}
+    assert load(TaskSpec(files=files, text="sentence")).digest == load(spec).digest
+
+
 def test_csv_cells_may_hold_line_breaks_and_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
     spec = task(tmp_path, kind=".csv")
     lines = '\ufeffsentence,label\n"one\ntwo",1\nthree,0\n'
@@ -322,6 +329,33 @@ def test_the_builtin_corpus_is_a_task_with_its_own_three_splits():
     assert (len(got.train), len(got.search), len(got.heldout)) == (100, 50, 1_500)
     assert got.label_names == ("negative", "positive")
     assert got.metric == "accuracy"
+
+
+@pytest.mark.real
+def test_the_rest_of_rte_serves_as_texts_without_labels(shared):
+    folder = shared / "data" / "glue" / "rte"
+    files = {name: str(folder / f"{name}.parquet") for name in ("train", "validation")}
+    spec = TaskSpec(files=files, text=("sentence1", "sentence2"), max_train_rows=300)
+    whole, got = load(spec), load(spec.model_copy(update={"unlabelled": files["train"]}))
+    assert got.train.labelled().texts == whole.train.texts
+    added = list(zip(*(column[300:] for column in got.train.texts), strict=True))
+    assert len(set(added)) == len(added) > 1_600
+    assert set(added).isdisjoint(zip(*whole.train.texts, strict=True))
+    measured = {text for split in (got.search, got.heldout) for text in split.texts[0]}
+    assert measured.isdisjoint(premise for premise, _ in added)
+
+
+@pytest.mark.real
+def test_sst2_is_read_from_files_and_capped(shared):
+    folder = shared / "data" / "glue" / "sst2"
+    files = {name: str(folder / f"{name}.parquet") for name in ("train", "validation")}
+    got = load(
+        TaskSpec(files=files, text="sentence", max_train_rows=500, metric=["accuracy", "f1"])
+    )
+    assert np.bincount(got.heldout.labels).tolist() == [428, 444]
+    # 37,569 of the 67,349 training rows are positive: 55.8 %.
+    assert 270 <= int(got.train.labels.sum()) <= 290
+    assert (got.metric, got.further_metrics, len(got.train)) == ("accuracy", ("f1",), 500)
 
 
 @pytest.mark.real

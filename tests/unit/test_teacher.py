@@ -237,6 +237,32 @@ def test_a_regression_needs_one_output(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("trained_for", "labels", "said"),
+    [
+        (
+            "multi_label_classification",
+            np.arange(40) % 2,
+            "several labels a row .* one class a row",
+        ),
+        (
+            "single_label_classification",
+            np.eye(2, dtype=np.float32)[np.arange(40) % 2],
+            "one class a row .* several labels a row",
+        ),
+    ],
+)
+def test_a_head_that_was_trained_for_another_kind_of_task_is_refused(
+    tokenizer, tmp_path, trained_for, labels, said
+):
+    bert(tokenizer, problem_type=trained_for).save_pretrained(tmp_path / "teacher")
+    tokenizer.save_pretrained(tmp_path / "teacher")
+    made = Rows((TEXTS,), labels)
+    of = Task("films", made, made, made, ("negative", "positive"), "accuracy", "rows")
+    reason = refused(tmp_path / "teacher", tmp_path, of)
+    assert re.search(rf"trained for {said.replace(' .* ', '.*is of ')}", reason)
+
+
+@pytest.mark.parametrize(
     ("names", "disordered", "unlike"),
     [
         (("negative", "positive"), False, False),

@@ -12,7 +12,8 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 from tune_distill import teacher
 from tune_distill.errors import TeacherError
 from tune_distill.spec import FitSpec, TeacherSpec, TrainSpec
-from tune_distill.tasks import Rows, Task
+from tune_distill.tasks import Rows, Task, head
+from tune_distill.tasks.rows import digest as digest_of
 from tune_distill.teacher import Recipe, builtin
 from tune_distill.teacher.loading import digest, load, load_tokenizer
 
@@ -171,6 +172,55 @@ def test_a_regression_is_fine_tuned_too(base, task, tmp_path):
     assert float(said[-1].rpartition("pearson ")[2].split()[0]) > 0.9
 
 
+def test_a_teacher_of_several_labels_learns_each(base, tmp_path):
+    def split(rows: int, seed: int) -> Rows:
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 2, (rows, 2)).astype(np.float32)
+        words = [("bad", "good"), ("dull", "great")]  # the second of each is its label
+        texts = [f"a {words[0][int(one)]} and {words[1][int(two)]} film" for one, two in labels]
+        return Rows((texts,), labels)
+
+    splits = split(240, 0), split(60, 1), split(60, 2)
+    task = Task("films", *splits, ("kind", "witty"), "f1_micro", "several")
+    fit = FitSpec(base=str(base), learning_rate=1e-2, batch_size=16, epochs=24)
+    said: list[str] = []
+    folder = resolve(TeacherSpec(fit=fit), task, tmp_path / "cache", said.append)
+    model = load(folder)
+    assert model.config.problem_type == "multi_label_classification"
+    assert model.config.id2label == {0: "kind", 1: "witty"}
+    made = load_tokenizer(folder)(["a good and dull film", "a bad and dull film"])
+    with torch.no_grad():
+        assert (model(torch.tensor(made["input_ids"])).logits > 0).tolist() == [
+            [True, False],
+            [False] * 2,
+        ]
+    assert float(said[-1].rpartition("f1_micro ")[2].split()[0]) == 1.0
+    for spec in specs(base).values():
+        outline, _ = teacher.outline(spec, task, LENGTH)
+        assert outline.problem_type == "multi_label_classification"
+        assert outline.id2label == {0: "kind", 1: "witty"}
+
+
+@pytest.mark.parametrize("kind", ["fit", "builtin"])
+def test_texts_without_labels_leave_the_teacher_as_it_is(kind, base, task, tmp_path):
+    texts = (task.train.texts[0] + ["an unseen word and another"] * 40,)
+    labels = np.concatenate((task.train.labels, np.full(40, -100)))
+    splits = {"train": Rows(texts, labels), "search": task.search, "heldout": task.heldout}
+    names, metric = task.label_names, task.metric
+    plain = Task(
+        "films",
+        **splits | {"train": task.train},
+        label_names=names,
+        metric=metric,
+        digest=digest_of((task.train, task.search, task.heldout), names),
+    )
+    more = Task("films", **splits, label_names=names, metric=metric, digest="with more texts")
+    root = tmp_path / "cache"
+    assert resolve(specs(base)[kind], more, root) == resolve(specs(base)[kind], plain, root)
+    _, tokenizer = teacher.outline(specs(base)[kind], more, LENGTH)
+    assert "unseen" not in tokenizer.get_vocab()
+
+
 def test_the_vocabulary_is_the_same_each_time(task):
     texts = task.train.texts[0]
     first, second = (builtin.train_tokenizer(texts, 60, LENGTH) for _ in range(2))
@@ -201,8 +251,8 @@ def test_the_outline_is_that_of_the_teacher_to_be(kind, base, task, tmp_path):
 def test_the_shipped_recipe_makes_a_bert_of_its_shape(monkeypatch):
     monkeypatch.undo()
     recipe = builtin.SMALL
-    model = builtin.new_model(recipe, 100, ("no", "yes"), 64)
+    model = builtin.new_model(recipe, 100, head(("no", "yes"), "single_label"), 64)
     assert model.config.num_hidden_layers == recipe.layers
     assert model.config.hidden_size == recipe.hidden_size
-    again = builtin.new_model(recipe, 100, ("no", "yes"), 64)
+    again = builtin.new_model(recipe, 100, head(("no", "yes"), "single_label"), 64)
     assert digest(model) == digest(again)

@@ -143,6 +143,14 @@ def test_no_constant_prediction_reaches_the_floor(metric):
         assert score < least_score(metric, LABELS) < 1
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "f1_micro", "f1_macro"])
+def test_no_constant_set_of_labels_reaches_the_floor(metric):
+    labels = np.stack([LABELS, np.arange(100) % 4 == 0], axis=1).astype(np.float32)
+    for constant in ([1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]):
+        score = tasks.score(metric, np.tile(constant, (100, 1)), labels)
+        assert score < least_score(metric, labels) < 1
+
+
 @pytest.mark.parametrize("metric", ["mcc", "pearson", "spearman"])
 def test_the_floor_of_an_association_is_its_95_percent_point_under_none(metric):
     # Under independence sqrt(n) times each is asymptotically standard normal: 1.95996 / 10.

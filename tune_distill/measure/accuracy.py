@@ -1,4 +1,7 @@
-"""The task's own metric over a split, with its interval where it is a rate over rows."""
+"""The task's own metric over a split, with its interval where it is a rate over rows.
+
+`heldout` reads the rows that nothing of a search may read: for `confirm`, once a choice is made.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from tune_distill.outcome import Interval
 from tune_distill.statistics import wilson
-from tune_distill.tasks import Encoded
-from tune_distill.tasks.metrics import score
+from tune_distill.tasks import Encoded, Prepared, score, scores
 from tune_distill.train import predict
 
 if TYPE_CHECKING:
@@ -29,3 +31,11 @@ def accuracy(model: PreTrainedModel, data: Encoded, metric: str, device: str = "
     if metric != "accuracy":
         return Accuracy(value, None)
     return Accuracy(value, wilson(round(value * len(data)), len(data)))
+
+
+def heldout(
+    model: PreTrainedModel, task: Prepared, device: str = "cpu"
+) -> dict[str, dict[str, float]]:
+    """Every metric of the task on each of its held-out splits: by split, then by metric."""
+    splits = {"heldout": task.heldout, **task.more}
+    return {name: scores(task, predict(model, data, device), name) for name, data in splits.items()}

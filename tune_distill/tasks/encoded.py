@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
-from tune_distill.tasks.rows import Rows
+from tune_distill.tasks.rows import Rows, labelled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,7 +26,7 @@ class Batch:
 
     input_ids, attention_mask: (batch, length) int64
     token_type_ids: likewise; None where the tokenizer makes none
-    labels: (batch,) int64, or float32 of a regression
+    labels: as in `Rows`: (batch,) int64 or float32, or (batch, classes) float32
     rows: (batch,) their row numbers in the split
     """
 
@@ -62,7 +62,7 @@ class Encoded:
     tokens: (total,) of the smallest unsigned type that holds the vocabulary
     types: (total,) uint8, the segment of each token; None where the tokenizer makes none
     offsets: (rows + 1,) int64
-    labels: (rows,) int64, or float32 of a regression
+    labels: as in `Rows`
     """
 
     tokens: NDArray[np.unsignedinteger[Any]]
@@ -79,6 +79,22 @@ class Encoded:
         """Tokens in each row, special ones included: (rows,)."""
         offsets = np.asarray(self.offsets)
         return offsets[1:] - offsets[:-1]
+
+    def labelled(self) -> Encoded:
+        """Return the rows that have a label, under the row numbers that they have here.
+
+        They come first, so that what is kept for each row of the split (the teacher's signals)
+        is found by the same numbers.
+        """
+        count = labelled(self.labels)
+        end = int(self.offsets[count])
+        return replace(
+            self,
+            tokens=self.tokens[:end],
+            types=None if self.types is None else self.types[:end],
+            offsets=self.offsets[: count + 1],
+            labels=self.labels[:count],
+        )
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """Return these rows, padded to the longest of them."""

@@ -12,6 +12,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from tune_distill.spec.problems import did_you_mean
 from tune_distill.tasks.table import Table
 
 
-def read(path: Path, key: str) -> Table:
-    """Open a file by its extension; `key` is the place in the study that names it."""
-    reader = _READERS.get(path.suffix.lower())
+def read(path: Path, key: str, lines: str | None = None) -> Table:
+    """Open a file by its extension; `key` is the place in the study that names it.
+
+    lines: the column that the lines of a .txt are; None where texts alone are not enough
+    """
+    known = _READERS | ({} if lines is None else {".txt": partial(_lines, column=lines)})
+    reader = known.get(path.suffix.lower())
     if reader is None:
         raise DataError(
             f"{key}: {path} ends in {path.suffix or 'nothing'!r}, which is no format known here;"
-            f" give one of {', '.join(_READERS)}"
+            f" give one of {', '.join(known)}"
         )
     if not path.is_file():
         beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -61,9 +66,10 @@ def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     """Return the names in the schema's "huggingface" entry, which `datasets` writes."""
     try:
         features: Any = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        inner = {column: one.get("feature", one) for column, one in features.items()}
         return {
             column: tuple(map(str, feature["names"]))
-            for column, feature in features.items()
+            for column, feature in inner.items()  # of what a list holds, where it is one
             if feature.get("_type") == "ClassLabel"
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -106,6 +112,13 @@ def _json_lines(path: Path, where: str) -> Table:
                 raise DataError(f"{where}: line {line} is no JSON object; one a line is needed")
             rows.append(row)
     return _by_row(where, list(dict.fromkeys(name for row in rows for name in row)), rows)
+
+
+def _lines(path: Path, where: str, column: str) -> Table:
+    texts: list[object] = []
+    with path.open(encoding="utf-8-sig") as file, _naming_the_line(where, lambda: len(texts)):
+        texts.extend(line.rstrip("\r\n") for line in file)
+    return Table(where, (column,), lambda _: texts)
 
 
 @contextmanager

@@ -18,22 +18,23 @@ from tune_distill.tasks.table import Table
 _HELD_OUT = ("validation", "dev", "test")
 
 
-def read(dataset: str) -> tuple[Table, Table]:
-    """Return the training and the held-out table of a hub data set."""
+def read(dataset: str) -> dict[str, Table]:
+    """Return the tables of a hub data set: train, validation, and further held-out ones."""
     known = glue_task(dataset)
     path, configuration = ("nyu-mll/glue", known[0]) if known else _parts(dataset)
     splits = _download(dataset, path, configuration)
     wanted = (known[1].validation,) if known else _HELD_OUT
+    more = known[1].more if known else {}
     heldout = next((name for name in wanted if name in splits), None)
-    if "train" not in splits or heldout is None:
+    if heldout is None or not {"train", *more.values()} <= set(splits):
         raise DataError(
-            f"task.dataset: {dataset} has the splits {', '.join(splits)}; needed are train and one"
-            f" of {', '.join(wanted)}. Save them as files and use task.files"
+            f"task.dataset: {dataset} has the splits {', '.join(splits)}; needed are"
+            f" {', '.join(['train', *more.values()])} and one of {', '.join(wanted)}. Save them as"
+            " files and use task.files"
         )
     glue = known[1] if known else None
-    return _table(dataset, "train", splits["train"], glue), _table(
-        dataset, heldout, splits[heldout], glue
-    )
+    read = {"train": "train", "validation": heldout, **more}
+    return {name: _table(dataset, split, splits[split], glue) for name, split in read.items()}
 
 
 def _parts(dataset: str) -> tuple[str, str | None]:
@@ -63,9 +64,10 @@ def _download(dataset: str, path: str, configuration: str | None) -> Mapping[str
 
 
 def _table(dataset: str, split: str, rows: Any, glue: GlueTask | None) -> Table:  # noqa: ANN401 - datasets.Dataset has no types
+    inner = {column: getattr(one, "feature", one) for column, one in rows.features.items()}
     names = {
         column: tuple(feature.names)
-        for column, feature in rows.features.items()
+        for column, feature in inner.items()  # of what a list holds, where it is one
         if getattr(feature, "names", None)
     }
     if glue and glue.label_names:

@@ -14,11 +14,11 @@ _TELLING_WORDS = 5  # of a text in a pair
 
 def agreeing(rows: Rows) -> Ints:
     """Return the rows whose label is that of most rows of exactly the same text."""
-    if rows.labels.dtype.kind == "f":  # ratings of the same text may differ
+    if rows.labels.ndim == 1 and rows.labels.dtype.kind == "f":  # ratings of a text may differ
         return np.arange(len(rows))
     keys = list(zip(*([" ".join(text.split()) for text in c] for c in rows.texts), strict=True))
-    labels = rows.labels.tolist()
-    votes: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+    labels = [str(label) for label in rows.labels.tolist()]  # a class, or a set of them
+    votes: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for key, label in zip(keys, labels, strict=True):
         votes[key][label] += 1
     winner = {}

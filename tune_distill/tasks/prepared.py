@@ -3,8 +3,9 @@
     manifest.json                    what it is, and the sha256 of each other file; written last
     {train,search,heldout}.tokens.npy  .types.npy  .offsets.npy  .labels.npy    memory-mapped
     {train,search,heldout}.texts.json                                            [[text, ...], ...]
+    and the same of further held-out splits (heldout_mismatched, ...)
 
-The folder's name is a hash of the rows, the metric, the tokenizer and max_length. It is filled
+The folder's name is a hash of the rows, the metrics, the tokenizer and max_length. It is filled
 under another name and then renamed: a folder of this name is whole. Arrays are checked against
 their sha256 on opening, texts on reading; what is damaged is never used, but built anew.
 """
@@ -16,7 +17,8 @@ import json
 import shutil
 import uuid
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tune_distill.errors import DataError
+from tune_distill.methods.base import Kind
 from tune_distill.tasks.encoded import Encoded, check_tokenizer, encode
-from tune_distill.tasks.rows import DataWarning, Rows, Task
+from tune_distill.tasks.rows import DataWarning, Rows, Task, kind_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from tune_distill.spec import TaskSpec
 
 FORMAT = 1
-SPLITS = ("train", "search", "heldout")
 _MANIFEST = "manifest.json"
 
 
@@ -41,7 +43,8 @@ _MANIFEST = "manifest.json"
 class Prepared:
     """A tokenised task in its folder.
 
-    digest: of the rows (as `Task.digest`); key: of the rows, metric, tokenizer and max_length
+    digest: of the rows (as `Task.digest`); key: of the rows, metrics, tokenizer and max_length
+    more, further_metrics: as in `Task`
     """
 
     folder: Path
@@ -57,18 +60,29 @@ class Prepared:
     max_length: int
     notes: tuple[str, ...]
     checksums: dict[str, str]
+    more: Mapping[str, Encoded] = field(default_factory=dict)
+    further_metrics: tuple[str, ...] = ()
 
     @cached_property
-    def is_regression(self) -> bool:
-        """Whether the labels are real numbers."""
-        return not self.label_names
+    def kind(self) -> Kind:
+        """What is predicted."""
+        return kind_of(self.train.labels, self.label_names)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The objective's, and those that are reported beside it for held-out rows."""
+        return (self.metric, *self.further_metrics)
+
+    def splits(self) -> dict[str, Encoded]:
+        """Return all splits by name."""
+        own = {"train": self.train, "search": self.search, "heldout": self.heldout}
+        return own | dict(self.more)
 
     def rows(self, split: str) -> Rows:
-        """Return a split's texts and labels (train, search or heldout), read from disk."""
+        """Return a split's texts and labels (train, search, heldout ...), read from disk."""
         name = f"{split}.texts.json"
         content = _checked(self.folder / name, self.checksums[name])
-        encoded: Encoded = getattr(self, split)
-        return Rows(tuple(json.loads(content)), np.array(encoded.labels))
+        return Rows(tuple(json.loads(content)), np.array(self.splits()[split].labels))
 
 
 def prepare(
@@ -90,6 +104,8 @@ def prepare(
         "name": task.name,
         "digest": task.digest,
         "metric": task.metric,
+        "further_metrics": task.further_metrics,
+        "more": list(task.more),
         "tokenizer_digest": tokenizer_digest(tokenizer),
         "max_length": spec.max_length,
     }
@@ -121,7 +137,8 @@ def open_prepared(folder: Path) -> Prepared:
         if manifest["format"] != FORMAT:
             raise DataError(f"{folder}: prepared in format {manifest['format']}, not {FORMAT}")
         checksums = manifest["checksums"]
-        splits = {split: _open_split(folder, split, manifest) for split in SPLITS}
+        splits = {s: _open_split(folder, s, manifest) for s in ("train", "search", "heldout")}
+        more = {split: _open_split(folder, split, manifest) for split in manifest["more"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: no whole prepared task: {error!r}") from error
     return Prepared(
@@ -136,6 +153,8 @@ def open_prepared(folder: Path) -> Prepared:
         max_length=manifest["max_length"],
         notes=tuple(manifest["notes"]),
         checksums=checksums,
+        more=more,
+        further_metrics=tuple(manifest["further_metrics"]),
     )
 
 
@@ -154,8 +173,7 @@ def _write(
     folder: Path, task: Task, tokenizer: PreTrainedTokenizerBase, manifest: dict[str, Any]
 ) -> None:
     checksums = {}
-    for split in SPLITS:
-        rows: Rows = getattr(task, split)
+    for split, rows in task.splits().items():
         encoded = encode(rows, tokenizer, manifest["max_length"])
         for part in ("tokens", "types", "offsets", "labels"):
             values = getattr(encoded, part)

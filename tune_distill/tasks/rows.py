@@ -1,17 +1,43 @@
-"""A task as text: its rows in three splits, and the digest that says which rows they are."""
+"""A task as text: its rows in their splits, and the digest that says which rows they are."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tune_distill.methods.base import Kind
+from tune_distill.methods.losses import NO_LABEL
+
 
 class DataWarning(UserWarning):
     """Data that can be used, though its user should know something about it."""
+
+
+def kind_of(labels: NDArray[np.generic], label_names: tuple[str, ...]) -> Kind:
+    """Return what is predicted: a class, a set of labels, or a number."""
+    if not label_names:
+        return "regression"
+    return "multi_label" if labels.ndim == 2 else "single_label"
+
+
+def labelled(labels: NDArray[np.generic]) -> int:
+    """Return how many rows have a label: they come first, so that they keep their row numbers.
+
+    labels: int64, -100 for none; float32, NaN for none
+    """
+    if labels.dtype.kind == "f":
+        without = np.isnan(labels.reshape(len(labels), -1)).all(axis=1)
+    else:
+        without = labels == NO_LABEL
+    count = len(labels) - int(without.sum())
+    if without[:count].any():
+        raise ValueError("rows without a label have to come after those with one")
+    return count
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +45,9 @@ class Rows:
     """The rows of one split.
 
     texts: one list a text column (one for sentences, two for pairs), all equally long
-    labels: (rows,) int64 class numbers, or float32 targets of a regression
+    labels: (rows,) int64 class numbers; (rows, classes) float32 of 0 and 1, where a row may have
+        several labels; (rows,) float32 targets of a regression. Rows without a label (-100, NaN)
+        are in train alone, behind the others
     """
 
     texts: tuple[list[str], ...]
@@ -35,6 +63,11 @@ class Rows:
             tuple([column[row] for row in kept] for column in self.texts), self.labels[rows]
         )
 
+    def labelled(self) -> Rows:
+        """Return the rows that have a label."""
+        count = labelled(self.labels)
+        return Rows(tuple(column[:count] for column in self.texts), self.labels[:count])
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -44,9 +77,11 @@ class Task:
     search: what a search may look at to choose; shares no sentence with train
     heldout: the official validation split, read once, when the choice is made
     label_names: a name a class, by class number; empty for a regression
-    metric: accuracy, f1, mcc, pearson or spearman
-    digest: sha256 over the texts, labels and label names of all three splits
+    metric: the objective's; one of `metrics.METRICS` of the task's kind
+    digest: sha256 over the texts, labels and label names of all splits
     notes: what a user should know of how the splits were made, a line each
+    more: further held-out splits by name (heldout_mismatched of MNLI), read when `heldout` is
+    further_metrics: those that are reported beside `metric` for held-out rows
     """
 
     name: str
@@ -57,6 +92,26 @@ class Task:
     metric: str
     digest: str
     notes: tuple[str, ...] = ()
+    more: Mapping[str, Rows] = field(default_factory=dict)
+    further_metrics: tuple[str, ...] = ()
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What is predicted."""
+        return kind_of(self.train.labels, self.label_names)
+
+    def splits(self) -> dict[str, Rows]:
+        """Return all splits by name."""
+        own = {"train": self.train, "search": self.search, "heldout": self.heldout}
+        return own | dict(self.more)
+
+    def labelled(self) -> Task:
+        """Return the task as it is without `task.unlabelled`: what teachers are fine-tuned on."""
+        train = self.train.labelled()
+        if len(train) == len(self.train):
+            return self
+        splits = self.splits() | {"train": train}
+        return replace(self, train=train, digest=digest(splits.values(), self.label_names))
 
 
 def digest(splits: Iterable[Rows], label_names: tuple[str, ...]) -> str:

@@ -1,26 +1,38 @@
-"""From a study's `task:` section to a task: read, check, split, cap."""
+"""From a study's `task:` section to a task: what is read, and what its labels and metrics are."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_distill.errors import DataError
-from tune_distill.tasks import files, hub
+from tune_distill.tasks import files, hub, label_sets
 from tune_distill.tasks.glue import GlueTask, glue_task
-from tune_distill.tasks.labels import classes, several_classes, targets
-from tune_distill.tasks.rows import DataWarning, Rows, Task, digest
-from tune_distill.tasks.split import capped, split
+from tune_distill.tasks.labels import classes, targets
+from tune_distill.tasks.metrics import METRICS
+from tune_distill.tasks.parts import Given, finished, parted
+from tune_distill.tasks.rows import Rows, Task, kind_of
+from tune_distill.tasks.split import capped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tune_distill.methods.base import Kind
     from tune_distill.spec import TaskSpec
     from tune_distill.tasks.table import Table
 
-REGRESSION_METRICS = ("pearson", "spearman")
-_SHARED = 0.01  # a larger share of a split's texts in another one is worth a warning
-_DROPPED = 1 / 3  # likewise, of the training rows
+_CALLED: dict[Kind, str] = {
+    "single_label": "with one class a row",
+    "multi_label": "with several labels a row",
+    "regression": "of numbers",
+}
+_SETS = (
+    "; several labels a row are a column of lists (parquet, JSON lines), or task.label names"
+    " several columns of 0 and 1"
+)
 
 
 def load(spec: TaskSpec) -> Task:
@@ -40,18 +52,32 @@ def load(spec: TaskSpec) -> Task:
         glue = known[1] if known else None
         tables = hub.read(spec.dataset)
     elif spec.files:
-        train, validation = Path(spec.files.train), Path(spec.files.validation)
+        train = Path(spec.files.train)
         name = train.absolute().parent.name or train.stem
-        tables = (
-            files.read(train, "task.files.train"),
-            files.read(validation, "task.files.validation"),
-        )
+        paths = {"train": spec.files.train, "validation": spec.files.validation}
+        tables = {key: files.read(Path(path), f"task.files.{key}") for key, path in paths.items()}
+        for key, path in spec.files.more.items():
+            tables[key] = files.read(Path(path), f"task.files.more.{key}")
     else:
         raise DataError("task: give exactly one of builtin, dataset, files; got none")
-    metric = spec.metric or (glue.metric if glue else "accuracy")
-    text = _text_columns(spec, glue, tables[0])
-    (given, heldout), label_names = _read_rows(tables, text, spec.label, metric)
-    return _parted(name, spec, given, heldout, label_names, metric)
+    return parted(_given(name, spec, glue, tables), spec)
+
+
+def _given(name: str, spec: TaskSpec, glue: GlueTask | None, tables: dict[str, Table]) -> Given:
+    wanted = _wanted(spec, glue)
+    text = _text_columns(spec, glue, tables["train"])
+    texts = [tuple(table.text(column) for column in text) for table in tables.values()]
+    labels, label_names = _labels(list(tables.values()), spec.label, wanted)
+    train, heldout, *more = (Rows(*row) for row in zip(texts, labels, strict=True))
+    return Given(
+        name,
+        text,
+        train,
+        heldout,
+        {f"heldout_{key}": rows for key, rows in zip(list(tables)[2:], more, strict=True)},
+        label_names,
+        _metrics(wanted, kind_of(train.labels, label_names)),
+    )
 
 
 def _text_columns(spec: TaskSpec, glue: GlueTask | None, train: Table) -> tuple[str, ...]:
@@ -68,80 +94,41 @@ def _text_columns(spec: TaskSpec, glue: GlueTask | None, train: Table) -> tuple[
     )
 
 
-def _read_rows(
-    tables: tuple[Table, Table], text: tuple[str, ...], label: str, metric: str
-) -> tuple[list[Rows], tuple[str, ...]]:
-    texts = [tuple(table.text(column) for column in text) for table in tables]
-    if metric in REGRESSION_METRICS:
-        return [Rows(*row) for row in zip(texts, targets(tables, label), strict=True)], ()
-    labels, names = classes(tables, label)
-    return [Rows(*row) for row in zip(texts, labels, strict=True)], names
+def _labels(
+    tables: Sequence[Table], label: str | tuple[str, ...], metrics: tuple[str, ...]
+) -> tuple[Sequence[NDArray[np.generic]], tuple[str, ...]]:
+    """Return each table's labels, and the names of the classes; a regression has none."""
+    if not isinstance(label, str):
+        return label_sets.flags(tables, label), label
+    if set(metrics) & set(METRICS["regression"]):
+        return targets(tables, label), ()
+    if label_sets.has_lists(tables[0], label):
+        return label_sets.lists(tables, label)
+    return classes(tables, label)
 
 
-def _parted(
-    name: str,
-    spec: TaskSpec,
-    given: Rows,
-    heldout: Rows,
-    label_names: tuple[str, ...],
-    metric: str,
-) -> Task:
-    part = split(given, spec.search_rows, spec.seed)
-    train, search = given.take(part.train), given.take(part.search)
-    if not len(train):
-        raise DataError(f"task {name}: no row is left to train on; {part.note}")
-    if label_names:
-        several_classes(train.labels, label_names, f"task {name}, its remaining training rows")
-        hint = "its search rows (a larger task.search_rows draws more)"
-        several_classes(search.labels, label_names, f"task {name}, {hint}")
-    if part.related > _DROPPED * len(given):
-        warnings.warn(
-            f"task {name}: {part.related:,} of {len(given):,} training rows are dropped, since they"
-            " share sentences with the search rows; a smaller task.search_rows keeps more",
-            DataWarning,
-            stacklevel=2,
-        )
-    return _finished(name, spec, (train, search, heldout), label_names, metric, (part.note,))
+def metrics_of(spec: TaskSpec, kind: Kind) -> tuple[str, ...]:
+    """Return the metrics of a task of this kind, the objective's first."""
+    known = glue_task(spec.dataset) if spec.dataset else None
+    return _metrics(_wanted(spec, known[1] if known else None), kind)
 
 
-def _finished(
-    name: str,
-    spec: TaskSpec,
-    splits: tuple[Rows, Rows, Rows],
-    label_names: tuple[str, ...],
-    metric: str,
-    notes: tuple[str, ...],
-) -> Task:
-    """Cap the training rows, warn of texts that two splits share, and take the digest."""
-    train, search, heldout = splits
-    kept = capped(train, spec.max_train_rows, spec.seed)
-    if len(kept) < len(train):
-        notes += (
-            f"task.max_train_rows: {len(kept):,} of {len(train):,} training rows kept, by content"
-            " hash, each class its share; phrases and sentences alike",
-        )
-        train = train.take(kept)
-    _warn_of_shared(name, {"train": train, "search": search, "heldout": heldout})
-    sha256 = digest((train, search, heldout), label_names)
-    return Task(name, train, search, heldout, label_names, metric, sha256, notes)
+def _wanted(spec: TaskSpec, glue: GlueTask | None) -> tuple[str, ...]:
+    """Return the metrics that a study asks for, and behind them GLUE's own; none: any will do."""
+    asked = (spec.metric,) if isinstance(spec.metric, str) else spec.metric or ()
+    own = glue.metrics if glue else ()
+    return (*asked, *(metric for metric in own if metric not in asked))
 
 
-def _warn_of_shared(name: str, splits: dict[str, Rows]) -> None:
-    keys = {
-        split: [" ".join(" ".join(row).casefold().split()) for row in zip(*rows.texts, strict=True)]
-        for split, rows in splits.items()
-    }
-    members = {split: set(texts) for split, texts in keys.items()}
-    for one, other in itertools.permutations(keys, 2):
-        shared = sum(text in members[other] for text in keys[one])
-        if shared > _SHARED * len(keys[one]):
-            warnings.warn(
-                f"task {name}: {shared:,} of the {len(keys[one]):,} {one} rows"
-                f" ({shared / len(keys[one]):.1%}) are also in {other}; what is measured on either"
-                " is flattered",
-                DataWarning,
-                stacklevel=2,
+def _metrics(wanted: tuple[str, ...], kind: Kind) -> tuple[str, ...]:
+    """Return the metrics asked for, or the usual one of such a task."""
+    for metric in wanted:
+        if metric not in METRICS[kind]:
+            raise DataError(
+                f"task.metric: {metric} does not suit a task {_CALLED[kind]}, which is scored by"
+                f" {' or '.join(METRICS[kind])}" + _SETS * metric.startswith("f1_")
             )
+    return wanted or METRICS[kind][:1]
 
 
 def _builtin(spec: TaskSpec) -> Task:
@@ -153,12 +140,6 @@ def _builtin(spec: TaskSpec) -> Task:
         Rows((list(made.texts),), made.labels)
         for made in (corpus.train, corpus.search, corpus.heldout)
     )
-    search = search.take(capped(search, spec.search_rows, spec.seed))
-    return _finished(
-        "reviews",
-        spec,
-        (train, search, heldout),
-        tuple(corpus.label_names),
-        spec.metric or "accuracy",
-        (),
-    )
+    names, metrics = tuple(corpus.label_names), metrics_of(spec, "single_label")
+    given = Given("reviews", ("text",), train, heldout, {}, names, metrics)
+    return finished(given, spec, search.take(capped(search, spec.search_rows, spec.seed)), ())

@@ -95,20 +95,29 @@ def split(rows: Rows, wanted: int | None, seed: int) -> Split:
 def capped(rows: Rows, most: int | None, seed: int) -> Ints:
     """Return at most so many row numbers, ascending: by content hash, each class its share.
 
-    A larger cap keeps all that a smaller one kept; phrases and sentences are kept alike.
+    A larger cap keeps all that a smaller one kept; phrases and sentences are kept alike. A row of
+    several labels counts for the rarest of them, lest that one get lost.
     """
     if most is None or most >= len(rows):
         return np.arange(len(rows))
     labels = [str(label) for label in rows.labels.tolist()]
     hashes = _hashes(["\0".join(row) for row in zip(labels, *rows.texts, strict=True)], seed, "cap")
     share = np.empty(len(rows))
-    whole = rows.labels.dtype.kind == "f"
-    for label in np.unique(rows.labels)[: 1 if whole else None]:
-        members = np.flatnonzero((rows.labels == label) | whole)
+    strata = _strata(rows.labels)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
         ranked = members[np.argsort(hashes[members], kind="stable")]
         share[ranked] = (np.arange(len(ranked)) + 0.5) / len(ranked)
     kept: Ints = np.sort(np.lexsort((hashes, share))[:most])
     return kept
+
+
+def _strata(labels: np.ndarray) -> Ints:
+    """Number what is to get its share of the rows: classes; the whole, of a regression."""
+    if labels.ndim == 2:
+        rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
+        return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1)
+    return np.zeros(len(labels), np.int64) if labels.dtype.kind == "f" else labels
 
 
 def _wanted(wanted: int | None, rows: int, possible: int) -> int:
@@ -161,7 +170,7 @@ def _draw(
 def _fullest_first(rows: Rows, row: int) -> tuple[object, ...]:
     """Sort repeats that differ in case and punctuation by content, the full sentence first."""
     texts = tuple(column[row] for column in rows.texts)
-    return (-sum(map(len, texts)), texts, rows.labels[row])
+    return (-sum(map(len, texts)), texts, rows.labels[row].tolist())
 
 
 def _hashes(

@@ -7,7 +7,7 @@ better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tune_distill.spec import TrainSpec
-from tune_distill.tasks import Task
+from tune_distill.tasks import Task, head
 from tune_distill.teacher.fitting import Fit
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def from_scratch(recipe: Recipe, task: Task, max_length: int) -> Fit:
 
     def make() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer = tokenizer_of(recipe, task, max_length)
-        return new_model(recipe, len(tokenizer), task.label_names, max_length), tokenizer
+        entries = head(task.label_names, task.kind)
+        return new_model(recipe, len(tokenizer), entries, max_length), tokenizer
 
     identity = {**asdict(recipe), "train": recipe.train.model_dump()}
     return Fit(make, recipe.train, recipe.seed, max_length, "builtin-small", identity)
@@ -101,18 +102,25 @@ def train_tokenizer(
 
 
 def new_model(
-    recipe: Recipe, vocabulary: int, label_names: Sequence[str], max_length: int
+    recipe: Recipe, vocabulary: int, entries: Mapping[str, Any], max_length: int
 ) -> PreTrainedModel:
-    """A BERT classifier with random weights, the same for the same recipe."""
+    """A BERT classifier with random weights, the same for the same recipe.
+
+    Args:
+        recipe: its shape and seed.
+        vocabulary: tokens.
+        entries: what its configuration says of its outputs (`tasks.head`).
+        max_length: positions.
+    """
     from transformers.models.bert.modeling_bert import BertForSequenceClassification
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return BertForSequenceClassification(shape(recipe, vocabulary, label_names, max_length))
+        return BertForSequenceClassification(shape(recipe, vocabulary, entries, max_length))
 
 
 def shape(
-    recipe: Recipe, vocabulary: int, label_names: Sequence[str], max_length: int
+    recipe: Recipe, vocabulary: int, entries: Mapping[str, Any], max_length: int
 ) -> BertConfig:
     """The configuration of the teacher that a recipe makes."""
     from transformers.models.bert.configuration_bert import BertConfig as Configuration
@@ -127,16 +135,5 @@ def shape(
         attention_probs_dropout_prob=recipe.dropout,
         initializer_range=recipe.initializer_range,
         max_position_embeddings=max_length,
-        **labels(label_names),
+        **entries,
     )
-
-
-def labels(names: Sequence[str]) -> dict[str, Any]:
-    """The entries of a Hugging Face configuration that name a task's classes."""
-    if not names:
-        return {"num_labels": 1, "problem_type": "regression"}
-    return {
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: number for number, name in enumerate(names)},
-        "problem_type": "single_label_classification",
-    }

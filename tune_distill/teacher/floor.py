@@ -3,7 +3,7 @@
 An un-fine-tuned head, or classes in another order, is the commonest mistake of distillation, and
 nothing fails: the students learn noise. By default the floor is what chance could show:
 
-    accuracy, F1    the upper end of Wilson's 95 % interval around the constant predictor's score
+    accuracy, F1s   the upper end of Wilson's 95 % interval around the constant predictor's score
     MCC, Pearson, Spearman    1.96 / sqrt(n), the two-sided 95 % point of no association
 
 F1 is no rate over the n rows; the interval serves as a margin of the right size.
@@ -76,7 +76,7 @@ def check(
 def least_score(metric: str, labels: NDArray[np.generic]) -> float:
     """The score that a teacher has to beat, for chance not to pass."""
     constant = tasks.floor(metric, labels)
-    if metric in ("accuracy", "f1"):
+    if metric == "accuracy" or metric.startswith("f1"):
         return wilson(round(constant * len(labels)), len(labels)).high
     return constant + NormalDist().inv_cdf(0.975) / math.sqrt(len(labels))
 
