@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from tests import tiny
 from tune_distill import signals
 from tune_distill.methods import METHODS
-from tune_distill.signals import Needs
 from tune_distill.spec import TrainSpec
 from tune_distill.tasks import batches
 from tune_distill.train import train
@@ -64,9 +63,9 @@ def test_twenty_updates_equal_those_of_plain_torch():
     data, teacher = tiny.rows(60, seed=3), tiny.bert(seed=5)
     ours, theirs = tiny.bert(dropout=0.0), tiny.bert(dropout=0.0)
 
-    def seen(batch):
+    def seen(batch, needs):
         with torch.no_grad():
-            return signals.run(teacher, batch.inputs(), Needs(logits=True))
+            return signals.run(teacher, batch.inputs(), needs)
 
     epochs = list(train(ours, METHODS["kd"](), data, CONFIG, seed=7, teacher=seen))
     expected = reference(theirs.train(), teacher, data)

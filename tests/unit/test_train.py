@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,11 +13,11 @@ import torch
 from tests import tiny
 from tune_distill import signals
 from tune_distill.errors import Diverged
-from tune_distill.methods import METHODS
+from tune_distill.methods import METHODS, Method, ModelShape, Phase
 from tune_distill.signals import Needs
 from tune_distill.spec import TrainSpec
 from tune_distill.train import predict, train
-from tune_distill.train.optimise import schedule
+from tune_distill.train.course import legs, schedule
 
 CONFIG = TrainSpec(
     learning_rate=5e-3, batch_size=8, epochs=3, warmup=0.2, seed=1, precision="float32"
@@ -25,9 +27,9 @@ CONFIG = TrainSpec(
 def teacher():
     model = tiny.bert(seed=5)
 
-    def seen(batch):
+    def seen(batch, needs):
         with torch.no_grad():
-            return signals.run(model, batch.inputs(), Needs(logits=True))
+            return signals.run(model, batch.inputs(), needs)
 
     return seen
 
@@ -148,18 +150,110 @@ def test_the_schedule_rises_to_one_and_falls_to_nothing():
     assert schedule(0, 10, 0.0) == 1.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Answer(Method):
+    """Pulls the logits to a number: tells which phase is at work."""
+
+    name: ClassVar[str] = "answer"
+    needs_teacher: ClassVar[bool] = False
+    number: float = 0.0
+
+    def loss(self, student, teacher, batch, heads):
+        return {
+            f"to {self.number:g}": (term := (student.scores() - self.number).square().mean()),
+            "total": term,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoPhases(Answer):
+    """First to -1 at a constant rate, then to 1 at a tenth of it."""
+
+    def phases(self):
+        return (
+            Phase(Answer(-1.0), 0.4, warmup=0.0, decay=False),
+            Phase(Answer(1.0), 0.6, rate=0.1, warmup=0.5),
+        )
+
+
+def test_the_phases_of_a_run_share_its_updates():
+    shapes = (ModelShape(2, 16, 2),) * 2
+    first, then = legs(TwoPhases(), shapes, 10)
+    assert (first.start, first.stop, then.start, then.stop) == (0, 4, 4, 10)
+    assert [first.rate(update, 0.5) for update in range(4)] == [1.0] * 4
+    # 6 updates, 3 of them warm up: 1/3, 2/3, 1, then (6 - place) / 3; a tenth of each
+    rates = [then.rate(update, 0.0) for update in range(4, 10)]
+    assert rates == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.1, 0.2 / 3, 0.1 / 3])
+    # However few updates there are, each phase that can have one has one.
+    assert [(leg.start, leg.stop) for leg in legs(TwoPhases(), shapes, 2)] == [(0, 1), (1, 2)]
+    assert [(leg.start, leg.stop) for leg in legs(TwoPhases(), shapes, 1)] == [(0, 1)]
+
+
+def test_a_phase_may_end_within_an_epoch_and_each_terms_mean_is_over_its_own_updates():
+    config = CONFIG.model_copy(update={"epochs": 1})  # 8 updates: 3 of the first phase
+    (epoch,) = train(tiny.bert(), TwoPhases(), tiny.rows(), config, seed=1)
+    assert set(epoch.losses) == {"to -1", "to 1", "total"}
+    assert 3 * epoch.losses["to -1"] + 5 * epoch.losses["to 1"] == pytest.approx(
+        8 * epoch.losses["total"], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_run_of_phases_that_was_stopped_equals_the_uninterrupted_one(tmp_path, stop):
+    def some(model, **more):
+        return train(model, TwoPhases(), tiny.rows(), CONFIG, seed=1, **more)
+
+    straight, resumed = tiny.bert(), tiny.bert()
+    expected = list(some(straight))
+    for epoch in some(tiny.bert(), checkpoint=tmp_path):
+        if epoch.epoch == stop:
+            break
+    assert list(some(resumed, checkpoint=tmp_path)) == expected[stop - 1 :]
+    assert_equal(weights(straight), weights(resumed))
+
+
+def test_a_module_with_a_rate_of_its_own_learns_at_it_and_is_clipped_by_itself():
+    """Adam's first step is the learning rate, whatever the gradient: it tells the ratio."""
+    heads = METHODS["lad"](gate_ratio=0.1).heads(*(ModelShape(2, 16, 2),) * 2)
+    before = heads["gates"].gates[0].weight.detach().clone()
+    model = tiny.bert(dropout=0.0)
+    start = model.classifier.weight.detach().clone()
+    config = CONFIG.model_copy(
+        update={"epochs": 1, "batch_size": 100, "warmup": 0.0, "weight_decay": 0.0}
+    )
+    shared = tiny.bert(seed=5)
+
+    def seen(batch, needs):
+        with torch.no_grad():
+            return signals.run(shared, batch.inputs(), needs)
+
+    method = METHODS["lad"](gate_ratio=0.1)
+    list(train(model, method, tiny.rows(), config, seed=1, teacher=seen, heads=heads))
+    moved = (heads["gates"].gates[0].weight - before).abs().max().item()
+    assert (model.classifier.weight - start).abs().max().item() == pytest.approx(5e-3, rel=0.05)
+    assert moved == pytest.approx(5e-4, rel=0.05)
+
+
+def test_a_method_that_finds_itself_broken_ends_the_run():
+    class Broken(Answer):
+        def broken(self, losses):
+            return f"the loss is {losses['total']:.0f}"
+
+    with pytest.raises(Diverged, match="the loss is 1"):
+        list(train(tiny.bert(), Broken(1.0), tiny.rows(), CONFIG, seed=1))
+
+
 def test_biases_and_norms_are_not_decayed():
     """With a learning rate that moves nothing else, decay alone shrinks what it touches."""
     from tune_distill.train.optimise import optimizer_of
 
     model = tiny.bert()
     optimizer = optimizer_of(model, CONFIG.model_copy(update={"weight_decay": 0.1}))
-    decayed = {id(p) for p in optimizer.param_groups[0]["params"]}
+    decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
     for name, parameter in model.named_parameters():
         plain = name.endswith(".bias") or "LayerNorm" in name
         assert (id(parameter) in decayed) == (not plain), name
-    assert optimizer.param_groups[0]["weight_decay"] == 0.1
-    assert optimizer.param_groups[1]["weight_decay"] == 0.0
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}
 
 
 def test_padding_does_not_change_the_loss():
@@ -170,7 +264,7 @@ def test_padding_does_not_change_the_loss():
         "input_ids": torch.nn.functional.pad(batch.input_ids, (0, 5), value=tiny.PAD),
         "attention_mask": torch.nn.functional.pad(batch.attention_mask, (0, 5)),
     }
-    method, seen = METHODS["kd"](), teacher()(batch)
+    method, seen = METHODS["kd"](), teacher()(batch, Needs(logits=True))
     short = method.loss(signals.run(model, batch.inputs(), Needs(logits=True)), seen, batch, None)
     long = method.loss(signals.run(model, longer, Needs(logits=True)), seen, batch, None)
     torch.testing.assert_close(short["total"], long["total"], rtol=1e-5, atol=1e-6)

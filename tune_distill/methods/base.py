@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from tune_distill.signals import Needs, Signals
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Kind = Literal["single_label", "multi_label", "regression"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class ModelShape:
 class TaskShape:
     """What a method may ask of a task."""
 
-    classes: int  # 1 for regression
-    regression: bool = False
+    classes: int  # outputs of the head: 1 for a regression
+    kind: Kind = "single_label"
 
 
 class Batchwise(Protocol):
@@ -33,7 +36,18 @@ class Batchwise(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """(batch,)."""
+        """Of the task's kind; see `losses.hard`."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training, with a loss of its own."""
+
+    method: Method  # whose `needs` and `loss` hold in it
+    share: float = 1.0  # of the updates
+    rate: float = 1.0  # multiplies the learning rate
+    warmup: float | None = None  # share of the phase's updates; None: as the training says
+    decay: bool = True  # the learning rate falls to nothing by the end of the phase
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class Method:
 
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = True
+    watched: ClassVar[tuple[str, ...]] = ()  # of what `loss` returns, what is no term of the loss
 
     def check(self, teacher: ModelShape, student: ModelShape, task: TaskShape) -> list[str]:
         """The reasons why this method cannot run here; empty if it can."""
@@ -52,11 +67,22 @@ class Method:
         return Needs(logits=self.needs_teacher), Needs(logits=True)
 
     def heads(self, teacher: ModelShape, student: ModelShape) -> nn.Module | None:
-        """Modules that only training has (projections, gates): never counted, never exported."""
+        """Modules that only training has (projections, gates): never counted, never exported.
+
+        A module's `learning_rate_ratio`, if it has one, multiplies the learning rate of all below.
+        """
         return None
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The stretches of the training; their shares sum to 1."""
+        return (Phase(self),)
 
     def loss(
         self, student: Signals, teacher: Signals | None, batch: Batchwise, heads: nn.Module | None
     ) -> dict[str, Tensor]:
         """Each term by name, unweighted, and their weighted sum as `total`."""
         raise NotImplementedError
+
+    def broken(self, losses: Mapping[str, float]) -> str:
+        """Why training is pointless from here on, by an epoch's means; nothing if it is not."""
+        return ""

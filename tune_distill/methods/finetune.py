@@ -30,6 +30,6 @@ class FineTune(Method):
         batch: Batchwise,
         heads: nn.Module | None,
     ) -> dict[str, Tensor]:
-        """Cross-entropy with the labels."""
+        """The error against the labels."""
         term = hard(student.scores(), batch.labels)
         return {"hard": term, "total": term}

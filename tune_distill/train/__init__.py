@@ -1,12 +1,14 @@
 """The distillation loop, with no framework around it.
 
 train(student, method, data, config, ...) -> Iterator[Epoch]    trains in place, epoch by epoch
+heads_of(method, shapes, seed, basis) -> modules                 what only training has
 predict(model, data) -> logits                                   of every row, in eval mode
 """
 
 from __future__ import annotations
 
+from tune_distill.train.heads import heads_of
 from tune_distill.train.loop import Epoch, Teacher, train
 from tune_distill.train.predict import predict
 
-__all__ = ["Epoch", "Teacher", "predict", "train"]
+__all__ = ["Epoch", "Teacher", "heads_of", "predict", "train"]

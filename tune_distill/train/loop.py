@@ -7,6 +7,7 @@ run stopped and resumed at an epoch's end equals the uninterrupted one, bit for 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +18,22 @@ from torch import Tensor, nn
 
 from tune_distill import signals
 from tune_distill.errors import Diverged
-from tune_distill.methods import Method
+from tune_distill.methods import Method, ModelShape
 from tune_distill.signals import Needs, Signals
 from tune_distill.spec import TrainSpec
+from tune_distill.student import shape
 from tune_distill.tasks import Batch, Encoded
 from tune_distill.tasks.batches import batches
 from tune_distill.train.checkpoint import Run, resume, save
-from tune_distill.train.optimise import autocast, optimizer_of, random_of, schedule
+from tune_distill.train.course import Leg, legs, longest
+from tune_distill.train.optimise import autocast, clip, optimizer_of, random_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Teacher = Callable[[Batch], Signals]
+Teacher = Callable[[Batch, Needs], Signals]
 
 EVERY = 50  # updates between two looks for NaN; each look waits for the device
-LOGITS = Needs(logits=True)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Epoch:
 
     epoch: int  # from 1
     updates: int  # since the start of training
-    losses: dict[str, float]  # each term of the method, mean over the epoch's updates
+    losses: dict[str, float]  # each term of the method, mean over the updates that had it
 
 
 def train(
@@ -51,7 +53,7 @@ def train(
     *,
     seed: int,
     teacher: Teacher | None = None,
-    needs: Needs = LOGITS,
+    teacher_shape: ModelShape | None = None,
     heads: nn.Module | None = None,
     device: str = "cpu",
     checkpoint: Path | None = None,
@@ -65,68 +67,78 @@ def train(
         config: learning rate, batch size, epochs, warm-up, decay, clipping.
         seed: of the batches' order and of dropout.
         teacher: the teacher's signals of a batch; None for methods that need none.
-        needs: the signals that the method asks of the student.
+        teacher_shape: the teacher's; None where it is the student's.
         heads: the method's train-only modules.
         device: where to train.
         checkpoint: a folder; written when the iterator is asked on after an epoch, and continued
             from when it is there.
 
     Raises:
-        Diverged: the loss is not finite.
+        Diverged: the loss is not finite, or the method finds itself broken.
     """
+    own = shape(student.config)
+    course = legs(method, (teacher_shape or own, own), longest(config, len(data)))
     modules = nn.ModuleDict({"student": student, "heads": heads or nn.Identity()}).to(device)
     run = Run(modules, optimizer_of(modules, config))
     if checkpoint is not None:
         resume(run, checkpoint, device)
-    total = config.epochs * -(-len(data) // config.batch_size)
+    training = _Training(run, course, data, config, seed, teacher, device)
     while run.epoch < config.epochs:
-        with random_of(seed, run.epoch, device):
-            losses = _epoch(run, method, data, config, seed, total, teacher, needs, device)
+        losses = training.epoch()
+        if reason := method.broken(losses):
+            raise Diverged(reason)
         run.epoch += 1
         yield Epoch(run.epoch, run.updates, losses)
         if checkpoint is not None:  # after the caller has dealt with the epoch: it is repeated
             save(run, checkpoint)  # whole, or not at all
 
 
-def _epoch(
-    run: Run,
-    method: Method,
-    data: Encoded,
-    config: TrainSpec,
-    seed: int,
-    total: int,
-    teacher: Teacher | None,
-    needs: Needs,
-    device: str,
-) -> dict[str, float]:
-    student, heads = cast("PreTrainedModel", run.modules["student"]), run.modules["heads"]
-    run.modules.train()
-    sums: dict[str, Tensor] = {}
-    count = 0
-    for rows in batches(data, config.batch_size, seed, run.epoch):
-        batch = data.batch(rows).to(device)
-        seen = teacher(batch) if teacher else None
-        with autocast(device, config.precision):
-            terms = method.loss(signals.run(student, batch.inputs(), needs), seen, batch, heads)
-        _update(run, terms["total"], config, total)
-        for name, term in terms.items():
-            sums[name] = sums.get(name, 0) + term.detach()
-        count += 1
-        if count % EVERY == 0:
-            _refuse_nan(sums["total"], run)
-    _refuse_nan(sums["total"], run)
-    return {name: float(value) / count for name, value in sums.items()}
+@dataclass
+class _Training:
+    run: Run
+    course: tuple[Leg, ...]
+    data: Encoded
+    config: TrainSpec
+    seed: int
+    teacher: Teacher | None
+    device: str
 
+    def epoch(self) -> dict[str, float]:
+        """One pass over the data; the mean of each term."""
+        run = self.run
+        run.modules.train()
+        sums: dict[str, Tensor] = {}
+        counts: Counter[str] = Counter()
+        with random_of(self.seed, run.epoch, self.device):
+            for rows in batches(self.data, self.config.batch_size, self.seed, run.epoch):
+                terms = self._update(self.data.batch(rows).to(self.device))
+                for name, term in terms.items():
+                    sums[name] = sums.get(name, 0) + term.detach()
+                counts.update(terms.keys())
+                if run.updates % EVERY == 0:
+                    _refuse_nan(sums["total"], run)
+        _refuse_nan(sums["total"], run)
+        return {name: float(value) / counts[name] for name, value in sums.items()}
 
-def _update(run: Run, loss: Tensor, config: TrainSpec, total: int) -> None:
-    run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.modules.parameters(), config.clip)
-    factor = schedule(run.updates, total, config.warmup)
-    for group in run.optimizer.param_groups:
-        group["lr"] = config.learning_rate * factor
-    run.optimizer.step()
-    run.updates += 1
+    def _update(self, batch: Batch) -> dict[str, Tensor]:
+        run = self.run
+        leg = next(leg for leg in self.course if run.updates < leg.stop)
+        if run.updates == leg.start:
+            run.optimizer.state.clear()  # each phase is a training of its own
+        student = cast("PreTrainedModel", run.modules["student"])
+        seen = self.teacher(batch, leg.given) if self.teacher and leg.given else None
+        with autocast(self.device, self.config.precision):
+            own = signals.run(student, batch.inputs(), leg.asked)
+        terms = leg.phase.method.loss(own, seen, batch, run.modules["heads"])
+        run.optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()  # type: ignore[no-untyped-call]
+        clip(run.optimizer, self.config.clip)
+        factor = leg.rate(run.updates, self.config.warmup)
+        for group in run.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor * group["ratio"]
+        run.optimizer.step()
+        run.updates += 1
+        return terms
 
 
 def _refuse_nan(loss: Tensor, run: Run) -> None:

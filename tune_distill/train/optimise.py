@@ -1,4 +1,4 @@
-"""What turns a loss into an update: the optimiser, its schedule, its precision, its randomness."""
+"""What turns a loss into an update: the optimiser, its precision, its randomness."""
 
 from __future__ import annotations
 
@@ -12,33 +12,47 @@ from torch import nn
 from tune_distill.spec import TrainSpec
 
 
-def schedule(update: int, total: int, warmup: float) -> float:
-    """The learning rate of an update over its largest: linear warm-up, then linear decay to 0.
-
-    Args:
-        update: from 0.
-        total: updates of the whole run.
-        warmup: share of `total` that warms up.
-    """
-    rising = round(warmup * total)
-    if update < rising:
-        return (update + 1) / rising
-    return (total - update) / max(1, total - rising)
-
-
 def optimizer_of(modules: nn.Module, config: TrainSpec) -> torch.optim.Optimizer:
-    """AdamW over all parameters; biases and norms, told by their type, are not decayed."""
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for module in modules.modules():
+    """AdamW over all parameters; biases and norms, told by their type, are not decayed.
+
+    A module's `learning_rate_ratio` holds for all below it: each group has its `ratio`.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    taken: set[nn.Parameter] = set()  # a masked model's head shares the table of its embeddings
+    for module, ratio in _with_ratio(modules, 1.0):
         for name, parameter in module.named_parameters(recurse=False):
             plain = name == "bias" or isinstance(module, nn.LayerNorm)
-            (kept if plain else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+            if parameter not in taken:
+                groups.setdefault((ratio, plain), []).append(parameter)
+                taken.add(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": 0.0 if plain else config.weight_decay,
+                "ratio": ratio,
+            }
+            for (ratio, plain), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )
+
+
+def clip(optimizer: torch.optim.Optimizer, largest: float) -> None:
+    """Shortens gradients to this norm, those of each learning-rate ratio by themselves."""
+    by_ratio: dict[float, list[nn.Parameter]] = {}
+    for group in optimizer.param_groups:
+        by_ratio.setdefault(group["ratio"], []).extend(group["params"])
+    for parameters in by_ratio.values():
+        nn.utils.clip_grad_norm_(parameters, largest)
+
+
+def _with_ratio(module: nn.Module, ratio: float) -> Iterator[tuple[nn.Module, float]]:
+    ratio = float(getattr(module, "learning_rate_ratio", ratio))
+    yield module, ratio
+    for child in module.children():
+        yield from _with_ratio(child, ratio)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tune_distill import families
 from tune_distill.tasks import Encoded
 from tune_distill.tasks.batches import ordered_batches
 
@@ -26,5 +27,6 @@ def predict(model: PreTrainedModel, data: Encoded, device: str = "cpu") -> np.nd
     with torch.inference_mode():
         for rows in ordered_batches(data, tokens):
             batch = data.batch(rows).to(device)
-            logits[rows] = model(**batch.inputs()).logits.float().cpu().numpy()
+            inputs = families.taken(model, batch.inputs())
+            logits[rows] = model(**inputs).logits.float().cpu().numpy()
     return logits
