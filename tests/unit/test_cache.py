@@ -94,7 +94,7 @@ def assert_as_live(found: Signals, live: Signals) -> None:
 
 def test_cached_signals_equal_live_ones_whatever_the_order_of_rows(model, encoded, tmp_path):
     made = ensure(model, encoded, ALL, tmp_path)
-    opened, live = cache.TeacherSignals(made.folder, ALL), cache.LiveTeacher(model, ALL)
+    opened, live = cache.TeacherSignals(made.folder, ALL), cache.LiveTeacher(model)
     rng = np.random.default_rng(3)
     for rows in (
         np.arange(ROWS),
@@ -103,7 +103,7 @@ def test_cached_signals_equal_live_ones_whatever_the_order_of_rows(model, encode
         np.array([4, 4]),
     ):
         batch = encoded.batch(rows)
-        assert_as_live(opened(batch), live(batch))
+        assert_as_live(opened(batch, ALL), live(batch, ALL))
 
 
 def test_small_windows_change_nothing(model, encoded, tmp_path, monkeypatch):
@@ -114,29 +114,30 @@ def test_small_windows_change_nothing(model, encoded, tmp_path, monkeypatch):
         parts = ensure(model, encoded, ALL, tmp_path / str(window))
         batch = encoded.batch(np.arange(ROWS))
         assert_as_live(
-            cache.TeacherSignals(parts.folder, ALL)(batch),
-            cache.TeacherSignals(whole.folder, ALL)(batch),
+            cache.TeacherSignals(parts.folder, ALL)(batch, ALL),
+            cache.TeacherSignals(whole.folder, ALL)(batch, ALL),
         )
 
 
 def test_padding_is_zero(model, encoded, tmp_path):
     opened = cache.TeacherSignals(ensure(model, encoded, ALL, tmp_path).folder, ALL)
-    found = opened(encoded.batch(np.arange(ROWS)))
+    found = opened(encoded.batch(np.arange(ROWS)), ALL)
     assert (~found.mask).any()
     assert not found.hidden[2][~found.mask].any()
     assert not found.value[1][~found.mask].any()
 
 
 def test_a_teacher_in_training_mode_is_put_in_eval_mode(model, encoded, tmp_path):
-    reference = tensors(cache.LiveTeacher(model, ALL)(encoded.batch(np.arange(ROWS))))
+    reference = tensors(cache.LiveTeacher(model)(encoded.batch(np.arange(ROWS)), ALL))
     model.train()
     made = ensure(model, encoded, ALL, tmp_path)
     assert not model.training
     model.train()
-    live = cache.LiveTeacher(model, ALL)
+    live = cache.LiveTeacher(model)
     model.train()  # whoever shares it may train it between two steps
     batch = encoded.batch(np.arange(ROWS))
-    for found in (live(batch), live(batch), cache.TeacherSignals(made.folder, ALL)(batch)):
+    cached = cache.TeacherSignals(made.folder, ALL)
+    for found in (live(batch, ALL), live(batch, ALL), cached(batch, ALL)):
         for name, value in tensors(found).items():
             torch.testing.assert_close(value, reference[name], rtol=6e-4, atol=1e-5)
 
@@ -204,14 +205,16 @@ def test_a_trial_runs_a_live_teacher_only_if_one_of_its_signals_is_not_cached(
     model, encoded, tmp_path
 ):
     made = ensure(model, encoded, Needs(logits=True), tmp_path)
-    kept = cache.source(made.folder, tmp_path / "never opened", Needs(logits=True))
+    loaded = []
+    kept = cache.source(made.folder, lambda: loaded.append(1), Needs(logits=True))
+    assert not loaded
     assert isinstance(kept, cache.TeacherSignals)
     both = Needs(logits=True, hidden=(1,))
-    live = cache.source(made.folder, model, both)
+    live = cache.source(made.folder, lambda: model, both)
     assert isinstance(live, cache.LiveTeacher)
     batch = encoded.batch(np.arange(5))
-    assert set(live(batch).hidden) == {1}
-    assert isinstance(cache.source(None, model, Needs(logits=True)), cache.LiveTeacher)
+    assert set(live(batch, both).hidden) == {1}
+    assert isinstance(cache.source(None, lambda: model, Needs(logits=True)), cache.LiveTeacher)
 
 
 def test_a_full_disk_is_a_limit(model, encoded, tmp_path, monkeypatch):
@@ -222,7 +225,7 @@ def test_a_full_disk_is_a_limit(model, encoded, tmp_path, monkeypatch):
 
 
 def test_live_signals_enter_a_loss_that_has_gradients(model, encoded):
-    found = cache.LiveTeacher(model, Needs(logits=True))(encoded.batch(np.arange(4)))
+    found = cache.LiveTeacher(model)(encoded.batch(np.arange(4)), Needs(logits=True))
     weight = torch.ones(CLASSES, requires_grad=True)
     (found.logits * weight).square().sum().backward()  # inference tensors would be refused here
     assert weight.grad is not None
@@ -254,10 +257,10 @@ def test_a_batch_of_another_split_is_refused(model, encoded, tmp_path):
     opened = cache.TeacherSignals(ensure(model, encoded, ALL, tmp_path).folder, ALL)
     other = split(rows=ROWS + 5, seed=9)
     with pytest.raises(ValueError, match="another split"):
-        opened(other.batch(np.arange(ROWS, ROWS + 5)))
+        opened(other.batch(np.arange(ROWS, ROWS + 5)), ALL)
     longer = np.flatnonzero(other.lengths[:ROWS] != encoded.lengths)[:1]
     with pytest.raises(ValueError, match="another split"):
-        opened(other.batch(longer))
+        opened(other.batch(longer), ALL)
 
 
 @pytest.mark.parametrize(
@@ -286,11 +289,11 @@ def test_a_split_without_token_types_serves_too(model, encoded, tmp_path):
     made = ensure(model, untyped, ALL, tmp_path)
     batch = untyped.batch(np.arange(6))
     assert_as_live(
-        cache.TeacherSignals(made.folder, ALL)(batch), cache.LiveTeacher(model, ALL)(batch)
+        cache.TeacherSignals(made.folder, ALL)(batch, ALL), cache.LiveTeacher(model)(batch, ALL)
     )
 
 
-def test_the_width_of_electras_embeddings_is_its_own(encoded, tmp_path):
+def test_electras_embeddings_are_kept_as_they_enter_its_blocks(encoded, tmp_path):
     from transformers import ElectraConfig, ElectraForSequenceClassification
 
     config = ElectraConfig(
@@ -306,16 +309,97 @@ def test_the_width_of_electras_embeddings_is_its_own(encoded, tmp_path):
     electra = ElectraForSequenceClassification(config).eval()
     needs = Needs(hidden=(0, 1))
     made = ensure(electra, encoded, needs, tmp_path)
-    assert made.plan.bytes["hidden.1"] == 2 * made.plan.bytes["hidden.0"]
+    assert made.plan.bytes["hidden.1"] == made.plan.bytes["hidden.0"]
     batch = encoded.batch(np.arange(6))
-    found, live = cache.TeacherSignals(made.folder, needs)(batch), cache.LiveTeacher(electra, needs)
-    torch.testing.assert_close(
-        found.hidden[1][found.mask], live(batch).hidden[1][found.mask], rtol=6e-4, atol=1e-6
-    )
+    found = cache.TeacherSignals(made.folder, needs)(batch, needs)
+    live = cache.LiveTeacher(electra)(batch, needs)
+    for layer in (0, 1):
+        torch.testing.assert_close(
+            found.hidden[layer][found.mask], live.hidden[layer][found.mask], rtol=6e-4, atol=1e-6
+        )
 
 
 def test_the_folder_can_be_moved(model, encoded, tmp_path):
     made = ensure(model, encoded, Needs(logits=True), tmp_path / "here")
     moved: Path = made.folder.rename(tmp_path / "there")
-    found = cache.TeacherSignals(moved, Needs(logits=True))(encoded.batch(np.arange(3)))
+    logits = Needs(logits=True)
+    found = cache.TeacherSignals(moved, logits)(encoded.batch(np.arange(3)), logits)
     assert found.logits.shape == (3, CLASSES)
+
+
+def other_tokens(encoded: Encoded, seed: int = 5) -> tuple[Encoded, np.ndarray]:
+    """The same rows in other tokens, and which are the same: renumbered, or else 1 to 14 others."""
+    rng = np.random.default_rng(seed)
+    same = rng.random(len(encoded)) < 0.5
+    same[:2] = True, False
+    tokens = []
+    for row, kept in enumerate(same):
+        own = encoded.tokens[encoded.offsets[row] : encoded.offsets[row + 1]].astype(np.int64)
+        tokens.append(own + 100 if kept else rng.integers(100, 150, rng.integers(1, 15)))
+    offsets = np.concatenate(([0], np.cumsum([len(row) for row in tokens])))
+    return Encoded(np.concatenate(tokens), None, offsets, encoded.labels, pad_id=9), same
+
+
+@pytest.fixture(params=["cached", "live"])
+def for_others(request, model, encoded, tmp_path):
+    """Teachers of a student that reads other tokens: (the student's split, same, the teacher)."""
+    own, same = other_tokens(encoded)
+    alignment = cache.Alignment(encoded, same)
+    folder = ensure(model, encoded, ALL, tmp_path).folder if request.param == "cached" else None
+    return own, same, cache.source(folder, lambda: model, ALL, alignment=alignment)
+
+
+def test_rows_of_other_tokens_have_the_teachers_logits_and_cls_and_no_tokens(
+    for_others, model, encoded
+):
+    own, same, teacher = for_others
+    live = cache.LiveTeacher(model)
+    rng = np.random.default_rng(2)
+    for rows in (np.arange(ROWS), rng.permutation(ROWS)[:7], np.array([1]), np.array([0, 1])):
+        batch, theirs = own.batch(rows), live(encoded.batch(rows), ALL)
+        found = teacher(batch, ALL)
+        length = batch.input_ids.shape[1]
+        assert found.mask.shape == (len(rows), length)
+        assert found.mask.dtype == torch.bool
+        assert (found.mask.any(dim=1).numpy() == same[rows]).all()
+        assert (
+            found.mask == batch.attention_mask.bool() & torch.from_numpy(same[rows])[:, None]
+        ).all()
+        torch.testing.assert_close(found.logits, theirs.logits, rtol=1e-5, atol=1e-6)
+        for layer, value in found.cls.items():
+            torch.testing.assert_close(value, theirs.cls[layer], rtol=6e-4, atol=1e-5)
+        for kind in ("hidden", "query", "key", "value"):
+            for layer, value in getattr(found, kind).items():
+                assert value.shape == (len(rows), length, WIDTH)
+                assert torch.isfinite(value).all()
+                mask = theirs.mask & torch.from_numpy(same[rows])[:, None]
+                expected = getattr(theirs, kind)[layer][mask]
+                torch.testing.assert_close(value[found.mask], expected, rtol=6e-4, atol=1e-5)
+
+
+def test_only_what_is_asked_is_given(for_others):
+    own, _, teacher = for_others
+    found = teacher(own.batch(np.arange(5)), Needs(logits=True, hidden=(2,)))
+    assert set(found.hidden) == {2}
+    assert not found.cls
+    assert not found.query
+
+
+def test_an_aligned_row_that_is_longer_than_the_batch_is_refused(model, encoded, tmp_path):
+    folder = ensure(model, encoded, ALL, tmp_path).folder
+    own, _ = other_tokens(encoded)
+    shorter = np.flatnonzero(own.lengths < encoded.lengths)[:1]
+    claimed = cache.Alignment(encoded, np.ones(ROWS, bool))
+    opened = cache.TeacherSignals(folder, ALL, claimed)
+    with pytest.raises(ValueError, match="another split or tokenizer"):
+        opened(own.batch(shorter), ALL)
+
+
+def test_the_cache_does_not_know_how_students_read(model, encoded, tmp_path):
+    first = ensure(model, encoded, ALL, tmp_path)
+    own, same = other_tokens(encoded)
+    opened = cache.source(
+        first.folder, lambda: model, ALL, alignment=cache.Alignment(encoded, same)
+    )
+    assert isinstance(opened, cache.TeacherSignals)
+    assert opened(own.batch(np.arange(3)), ALL).logits.shape == (3, CLASSES)

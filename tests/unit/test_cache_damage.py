@@ -116,7 +116,7 @@ def test_a_damaged_signal_is_named_and_computed_again_alone(made, tmp_path, dama
 def test_a_trial_refuses_what_is_not_as_it_was_written(made, name):
     DAMAGES[name](made.folder)
     with pytest.raises(TeacherError, match=r"hidden\.1.*starting the search again"):
-        cache.source(made.folder, Path("no teacher"), NEEDS)
+        cache.source(made.folder, bert, NEEDS)
 
 
 def test_damaged_offsets_are_written_again(made, tmp_path):
@@ -125,7 +125,7 @@ def test_damaged_offsets_are_written_again(made, tmp_path):
     assert ensure(tmp_path, said.append).computed == ()  # no pass of the teacher is needed
     assert any("offsets" in line and "is damaged" in line for line in said)
     opened = cache.TeacherSignals(made.folder, NEEDS)
-    assert opened(split().batch(np.arange(ROWS))).hidden[1].shape[0] == ROWS
+    assert opened(split().batch(np.arange(ROWS)), NEEDS).hidden[1].shape[0] == ROWS
 
 
 DIES = """
@@ -136,7 +136,7 @@ import numpy as np
 import test_cache_damage as t
 from tune_distill.cache import TeacherSignals, build, files
 
-found = TeacherSignals(Path({whole!r}), t.NEEDS)(t.split().batch(np.array([3, 0])))
+found = TeacherSignals(Path({whole!r}), t.NEEDS)(t.split().batch(np.array([3, 0])), t.NEEDS)
 print(float(found.logits.sum() + found.hidden[1].sum()), flush=True)
 
 build.WINDOW, append, count = 200, files.Writer.append, [0]
@@ -157,7 +157,7 @@ def test_another_process_reads_the_folder_alone_and_leaves_nothing_whole_if_kill
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
-    here = cache.TeacherSignals(made.folder, NEEDS)(split().batch(np.array([3, 0])))
+    here = cache.TeacherSignals(made.folder, NEEDS)(split().batch(np.array([3, 0])), NEEDS)
     total = float(here.logits.sum() + here.hidden[1].sum())
     assert float(done.stdout) == pytest.approx(total)
 
@@ -246,8 +246,8 @@ def test_two_searches_without_locks_do_not_mix_their_files(tmp_path, monkeypatch
     assert raced
     opened = cache.TeacherSignals(first.folder, NEEDS)
     batch = split().batch(np.arange(ROWS))
-    live = cache.LiveTeacher(model, NEEDS)(batch)
-    found = opened(batch)
+    live = cache.LiveTeacher(model)(batch, NEEDS)
+    found = opened(batch, NEEDS)
     torch.testing.assert_close(
         found.hidden[1][found.mask], live.hidden[1][live.mask], rtol=6e-4, atol=1e-6
     )

@@ -17,11 +17,12 @@ they are a thousandth of a hidden state, and a temperature magnifies no rounding
 
 from __future__ import annotations
 
-from tune_distill.cache.read import LiveTeacher, TeacherSignals, source
+from tune_distill.cache.read import Alignment, LiveTeacher, TeacherSignals, source
 from tune_distill.cache.sizes import Layout, Plan, layouts, plan
 from tune_distill.cache.upkeep import Cached, ensure
 
 __all__ = [
+    "Alignment",
     "Cached",
     "Layout",
     "LiveTeacher",

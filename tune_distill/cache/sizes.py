@@ -81,25 +81,18 @@ def layouts(needs: Needs, encoded: Encoded, config: PreTrainedConfig) -> dict[st
     examples, tokens = len(encoded), int(encoded.offsets[-1])
     found = {}
     for name in needs.names():
-        kind, _, layer = name.partition(".")
+        kind = name.partition(".")[0]
         rows = examples if kind in ("logits", "cls") else tokens
         if kind == "logits":
             found[name] = Layout(name, rows, int(config.num_labels or 0), "float32")
         else:
-            found[name] = Layout(name, rows, _width(config, int(layer)), "float16")
+            found[name] = Layout(name, rows, int(config.hidden_size), "float16")
     return found
 
 
 def offsets_layout(encoded: Encoded) -> Layout:
     """The layout of the split's own offsets."""
     return Layout("offsets", len(encoded) + 1, 1, "int64")
-
-
-def _width(config: PreTrainedConfig, layer: int) -> int:
-    # ELECTRA's embeddings are narrower than its blocks.
-    if layer == 0 and getattr(config, "embedding_size", None):
-        return int(config.embedding_size)
-    return int(config.hidden_size)
 
 
 def _units(needs: Needs) -> list[Needs]:

@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from tune_distill.errors import TeacherError
+from tune_distill.teacher.last_token import read_last_real_token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -64,6 +65,25 @@ def load_base(folder: Path, where: str, **config: Any) -> PreTrainedModel:  # no
             f"{where}: no weights for {', '.join(lost[:4])}{', ...' * (len(lost) > 4)}: "
             "not a pre-trained encoder; give one whose weights are those of its config.json"
         )
+    return model
+
+
+def load_masked(folder: Path, where: str = "") -> PreTrainedModel:
+    """A masked language model in a local folder, float32, frozen and in eval mode.
+
+    Raises:
+        TeacherError: it can't be loaded, or has no masked-word head.
+    """
+    where = where or str(folder)
+    model, missing = _load(folder, where, "AutoModelForMaskedLM")
+    if missing:
+        raise TeacherError(
+            f"{where}: no weights for {', '.join(missing[:4])}{', ...' * (len(missing) > 4)}: "
+            "not a masked language model with its head; give one as it was pre-trained, such as "
+            "google-bert/bert-base-uncased"
+        )
+    model.requires_grad_(False)
+    model.train(mode=False)
     return model
 
 
@@ -131,13 +151,18 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _load(folder: Path, where: str, **options: Any) -> tuple[PreTrainedModel, list[str]]:  # noqa: ANN401
+def _load(
+    folder: Path,
+    where: str,
+    kind: str = "AutoModelForSequenceClassification",
+    **options: Any,  # noqa: ANN401
+) -> tuple[PreTrainedModel, list[str]]:
     """The model, and the names of the weights that the folder lacks."""
-    from transformers import AutoModelForSequenceClassification
+    import transformers
 
     try:
         with quiet():
-            model, found = AutoModelForSequenceClassification.from_pretrained(
+            model, found = getattr(transformers, kind).from_pretrained(
                 folder,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -148,7 +173,7 @@ def _load(folder: Path, where: str, **options: Any) -> tuple[PreTrainedModel, li
             )
     except _LOADING as error:
         raise TeacherError(f"{where}: can't be loaded: {_line(error)}") from error
-    return model, sorted(found["missing_keys"])
+    return read_last_real_token(model), sorted(found["missing_keys"])
 
 
 def _line(error: BaseException) -> str:

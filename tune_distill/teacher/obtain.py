@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tune_distill.errors import TeacherError
 from tune_distill.spec import FitSpec, TeacherSpec, TrainSpec
-from tune_distill.tasks import Task, tokenizer_digest
-from tune_distill.teacher import builtin, suit
+from tune_distill.tasks import Task, head, tokenizer_digest
+from tune_distill.teacher import builtin
+from tune_distill.teacher.adopt import adopt, refuse, slug
 from tune_distill.teacher.fitting import Fit, fit
-from tune_distill.teacher.loading import digest, load, load_base, load_config, load_tokenizer
+from tune_distill.teacher.loading import digest, load_base, load_config, load_tokenizer
 from tune_distill.teacher.locate import locate
-from tune_distill.teacher.store import Say, alone, intact, keep
+from tune_distill.teacher.store import Say
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 FORMAT = 1
 
@@ -43,12 +42,13 @@ def resolve(
     """
     root = cache / "teachers"
     if spec.model is not None:
-        return _adopt(spec.model, task, max_length, root, say)
+        return adopt(spec.model, task, max_length, root, say)
+    task = task.labelled()  # a teacher stays the same whatever its students see besides
     if spec.fit is not None:
         plan = _fine_tuning(spec.fit, task, max_length)
     else:
         plan = builtin.from_scratch(builtin.SMALL, task, max_length)
-    folder = root / f"{_slug(plan.name)}-{_key(plan, task)}"
+    folder = root / f"{slug(plan.name)}-{_key(plan, task)}"
     fit(plan, task, folder, say, device)
     return folder
 
@@ -66,29 +66,12 @@ def outline(
         return load_config(folder, spec.model), load_tokenizer(folder, spec.model)
     if spec.fit is not None:
         folder, base = locate(spec.fit.base, "teacher.fit.base"), spec.fit.base
-        config = load_config(folder, base, **builtin.labels(task.label_names))
+        config = load_config(folder, base, **head(task.label_names, task.kind))
         return config, load_tokenizer(folder, base)
     recipe = builtin.SMALL
-    tokenizer = builtin.tokenizer_of(recipe, task, max_length)
-    return builtin.shape(recipe, len(tokenizer), task.label_names, max_length), tokenizer
-
-
-def _adopt(name: str, task: Task, max_length: int, root: Path, say: Say) -> Path:
-    """A fine-tuned classifier from outside, copied: the search outlives changes of the original."""
-    source = locate(name, "teacher.model")
-    tokenizer, model = load_tokenizer(source, name), load(source, name)
-    _refuse("teacher.model", name, model, tokenizer, task, max_length)
-    if suit.unlike(suit.own_names(model), task.label_names):
-        say(
-            f"teacher {name}: its classes {', '.join(suit.own_names(model))} are taken, by number, "
-            f"for the task's {', '.join(task.label_names)}"
-        )
-    content = hashlib.sha256(f"{digest(model)} {tokenizer_digest(tokenizer)}".encode()).hexdigest()
-    folder = root / f"{_slug(name)}-{content[:16]}"
-    with alone(folder, say):
-        if not intact(folder, say):
-            keep(model, tokenizer, folder, {"model": name})
-    return folder
+    tokenizer = builtin.tokenizer_of(recipe, task.labelled(), max_length)
+    entries = head(task.label_names, task.kind)
+    return builtin.shape(recipe, len(tokenizer), entries, max_length), tokenizer
 
 
 def _fine_tuning(spec: FitSpec, task: Task, max_length: int) -> Fit:
@@ -96,26 +79,13 @@ def _fine_tuning(spec: FitSpec, task: Task, max_length: int) -> Fit:
     tokenizer = load_tokenizer(source, spec.base)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)  # of a new head
-        model = load_base(source, spec.base, **builtin.labels(task.label_names))
-    _refuse("teacher.fit.base", spec.base, model, tokenizer, task, max_length)
+        model = load_base(source, spec.base, **head(task.label_names, task.kind))
+    refuse("teacher.fit.base", spec.base, model, tokenizer, task, max_length)
     values = spec.model_dump(exclude={"base", "seed"})
     identity = {"start": digest(model), "tokenizer": tokenizer_digest(tokenizer)}
     return Fit(
         lambda: (model, tokenizer), TrainSpec(**values), spec.seed, max_length, spec.base, identity
     )
-
-
-def _refuse(
-    key: str,
-    name: str,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    task: Task,
-    max_length: int,
-) -> None:
-    reasons = suit.misfits(model, tokenizer, task, max_length)
-    if reasons:
-        raise TeacherError("\n".join(f"{key}: {name}: {reason}" for reason in reasons))
 
 
 def _key(plan: Fit, task: Task) -> str:
@@ -128,7 +98,3 @@ def _key(plan: Fit, task: Task) -> str:
         "max_length": plan.max_length,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).name).strip(".-")[:40] or "teacher"
