@@ -1,12 +1,14 @@
 """A study's folder: where everything is, the record of each trial, writing that is whole or absent.
 
     STORAGE/
-      cache/                 shared by all studies: tasks/ signals/ teachers/, by content hash
+      cache/                 shared by all studies, by content hash: tasks/ signals/ teachers/
+                             checkpoints/ tokenizers/
       NAME/
         study.yaml           the document that the study runs, overrides applied
         journal.log          Optuna's journal
         trials/00017/        trial.json (TrialRecord), initialise.txt (where its
-                             tensors are from), checkpoint/ while it runs, student/ in the end
+                             tensors are from), attacks.parquet (what became of each attacked
+                             row), checkpoint/ while it runs, student/ in the end
         teacher.json         the teacher's own measures
         front.json front.html
         mlflow.db artifacts/ the default MLflow store

@@ -5,25 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
 
-from tune_distill import cache, measure, student, tasks, teacher
+from tune_distill import cache, general, measure, reading, student, tasks, teacher
+from tune_distill.errors import SpecError
 from tune_distill.folder import write_atomically
-from tune_distill.methods import METHODS, ModelShape, TaskShape
+from tune_distill.methods import METHODS, Method, ModelShape, TaskShape
 from tune_distill.outcome import Outcome
+from tune_distill.reading import Reading
+from tune_distill.robustness import resources as attack_resources
+from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
-from tune_distill.space import Params
+from tune_distill.space import Params, Uniform
 from tune_distill.spec import StudySpec, TrialConfig
+from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
+from tune_distill.spec.study import ATTACKED
 from tune_distill.tasks import DataWarning, Prepared, Task
 from tune_distill.teacher import Check
-from tune_distill.teacher.store import Say
+from tune_distill.teacher.store import Say, record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -33,11 +41,14 @@ if TYPE_CHECKING:
 class Inputs:
     """What all trials of a study share: folders that each opens by itself, and a few numbers."""
 
-    task: Path  # tokenised
+    task: Path  # tokenised for the teacher
+    readings: tuple[Reading, ...]  # one for each checkpoint and vocabulary of the space
     teacher: Path  # Hugging Face files
     signals: Path | None  # the teacher's; None where no method has a use for them
     outcome: Outcome  # of the teacher, on the search split
-    digests: tuple[tuple[str, str], ...]  # of the data and the teacher, by name
+    general: general.Corpus | None  # of the phase before the task
+    resources: Resources  # of the attacks
+    digests: tuple[tuple[str, str], ...]  # of the data, the teacher, checkpoints, by name
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class CheckedTeacher:
     """A study's teacher that has learned the task, and the task in its tokens."""
 
     folder: Path
+    rows: Task
     task: Prepared
     check: Check
 
@@ -63,8 +75,10 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
     """
     device = _device()
     found = prepare_teacher(spec, root, say)
+    readings = reading.prepare(spec, found.folder, found.task, found.rows, root, say)
     model = teacher.load(found.folder)
-    needs = needed(spec, student.shape(model.config))
+    needs = needed(spec, student.shape(model.config), task_shape(found.task))
+    resources = attack_resources.prepare(spec, root, say)
     signals = None
     if needs:
         limit = spec.teacher.cache_gb
@@ -73,10 +87,24 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
         signals = made.folder
     return Inputs(
         task=found.task.folder,
+        readings=readings,
         teacher=found.folder,
         signals=signals,
-        outcome=_outcome(spec, model, found, say, device),
-        digests=(("data", found.task.digest), ("teacher", teacher.digest(model))),
+        outcome=_outcome(spec, model, found, resources, say, device),
+        general=_general(spec, found.folder, root, say),
+        resources=resources,
+        digests=(
+            ("data", found.task.digest),
+            ("teacher", teacher.digest(model)),
+            *attack_resources.digests(spec, resources),
+            *sorted(
+                {
+                    (f"checkpoint.{r.source.name}", record(r.source)["digest"])
+                    for r in readings
+                    if r.checkpoint
+                }
+            ),
+        ),
     )
 
 
@@ -88,7 +116,7 @@ def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     prepared = tasks.prepare(spec.task, teacher.load_tokenizer(folder), root / "tasks", task)
     checked = teacher.check(folder, prepared, spec.teacher.floor, device=device)
     say(f"teacher: {checked.metric} {checked.score:.4f} on {checked.rows:,} search rows")
-    return CheckedTeacher(folder, prepared, checked)
+    return CheckedTeacher(folder, task, prepared, checked)
 
 
 def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
@@ -97,13 +125,47 @@ def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
         config = TrialConfig.from_params(params)
     except ValidationError as error:
         return [e["msg"].removeprefix("Value error, ") for e in error.errors()]
-    shape = task_shape(_opened(inputs.task))
-    return student.infeasible(config.student, teacher_config(inputs.teacher), config.method, shape)
+    own, shape = reading.find(inputs.readings, config.student), task_shape(_opened(inputs.task))
+    source = teacher_config(own.source)
+    reasons = refusals(config, teacher_config(inputs.teacher), source, shape, own.of_teacher)
+    if reasons or spec.general is None or inputs.general is None:
+        return reasons
+    return general.refusals(
+        spec.general.taught,
+        teacher_config(inputs.general.masked_lm),
+        ModelShape(config.student.layers, config.student.hidden_size, config.student.heads),
+        whole_vocabulary=own.tokenizer == inputs.teacher,
+    )
+
+
+def refusals(
+    config: TrialConfig,
+    taught: PreTrainedConfig,
+    source: PreTrainedConfig,
+    task: TaskShape,
+    of_teacher: bool,
+) -> list[str]:
+    """The reasons why a student can't be trained; empty if it can.
+
+    Args:
+        config: the draw.
+        taught: the teacher's architecture.
+        source: that of the model that the student starts from.
+        task: what it learns.
+        of_teacher: whether the student reads the teacher's tokens.
+    """
+    drawn = config.student
+    reasons = student.infeasible(drawn, taught, config.method, task, source=source)
+    if reasons or of_teacher:
+        return reasons
+    shapes = student.shape(taught), ModelShape(drawn.layers, drawn.hidden_size, drawn.heads)
+    needs = config.method.needs(*shapes)[0]
+    return reading.foreign(drawn.checkpoint, config.method.name, needs)
 
 
 def task_shape(task: Prepared | Task) -> TaskShape:
     """What a method may ask of a task."""
-    return TaskShape(max(1, len(task.label_names)), regression=not task.label_names)
+    return TaskShape(max(1, len(task.label_names)), task.kind)
 
 
 @lru_cache(maxsize=8)
@@ -121,7 +183,12 @@ def _opened(folder: Path) -> Prepared:
 
 
 def load_task(spec: StudySpec, say: Say) -> Task:
-    """The rows of a study's task; warnings and notes are said."""
+    """The rows of a study's task; warnings and notes are said.
+
+    Raises:
+        DataError: the rows don't fit the task.
+        SpecError: an objective makes no sense for such a task.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         task = tasks.load(spec.task)
@@ -129,25 +196,60 @@ def load_task(spec: StudySpec, say: Say) -> Task:
         say(f"warning: {warning.message}")
     for note in task.notes:
         say(note)
+    if spec.attacked and task.kind != "single_label":
+        asked = [f"objectives.{o.name}" for o in spec.axes if o.name in ATTACKED]
+        what = "several labels a row" if task.kind == "multi_label" else "a number a row"
+        raise SpecError(
+            f"{', '.join(asked)}: an attack makes a text be taken for another class, and the task"
+            f" {task.name} has {what}; leave it out of the objectives"
+        )
+    attack_resources.check(spec)
     return task
 
 
-def needed(spec: StudySpec, shape: ModelShape) -> Needs:
+def needed(spec: StudySpec, shape: ModelShape, task: TaskShape) -> Needs:
     """All signals that the methods of a study ask of its teacher, whatever is drawn."""
     needs = Needs()
-    for name in spec.search_space.options("method"):
+    for method in _methods(spec):
         for layers in every(nodes(spec.space.student)["layers"]):
             drawn = ModelShape(int(layers), shape.hidden_size, shape.heads)
-            needs |= METHODS[name]().needs(shape, drawn)[0]
+            if not method.check(shape, drawn, task):
+                needs |= method.needs(shape, drawn)[0]
     return needs
 
 
+def _methods(spec: StudySpec) -> Iterator[Method]:
+    """The methods of a study, in every combination of their knobs that are no ranges of floats."""
+    for name, knobs in nodes(spec.space.method).items():
+        discrete = {
+            knob: every(distribution)
+            for knob, distribution in nodes(knobs or Frozen()).items()
+            if not isinstance(distribution, Uniform)
+        }
+        if knobs is not None:
+            for values in product(*discrete.values()):
+                yield METHODS[name](**dict(zip(discrete, values, strict=True)))
+
+
+def _general(spec: StudySpec, folder: Path, root: Path, say: Say) -> general.Corpus | None:
+    """What the general phase needs; None where the study has none."""
+    if spec.general is None:
+        return None
+    tokenizer = teacher.load_tokenizer(folder)
+    return general.prepare(spec.general, tokenizer, spec.task.max_length, root, say)
+
+
 def _outcome(
-    spec: StudySpec, model: PreTrainedModel, found: CheckedTeacher, say: Say, device: str
+    spec: StudySpec,
+    model: PreTrainedModel,
+    found: CheckedTeacher,
+    resources: Resources,
+    say: Say,
+    device: str,
 ) -> Outcome:
     """The teacher's own measures, remembered beside it."""
-    attacks = spec.robustness.model_dump() if spec.attacked else None
-    asked = json.dumps([found.task.key, attacks], sort_keys=True)
+    attacks = attack_resources.identities(spec, resources)
+    asked = json.dumps([found.task.key, spec.robustness.rows, attacks])
     name = hashlib.sha256(asked.encode()).hexdigest()[:16]
     memory = found.folder / "outcomes" / f"{name}.json"
     try:
@@ -155,8 +257,11 @@ def _outcome(
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         say("measuring the teacher, to compare its students with")
     tokenizer = teacher.load_tokenizer(found.folder)
-    outcome = measure.measure(model, tokenizer, found.task, spec, device)
     memory.parent.mkdir(exist_ok=True)
+    rows = memory.with_suffix(".parquet")
+    outcome = measure.measure(
+        model, tokenizer, found.task, spec, device, resources=resources, rows=rows
+    )
     write_atomically(memory, json.dumps(outcome.to_json()))
     return outcome
 

@@ -135,6 +135,16 @@ class Space:
                 params[path] = _value(path, entry, suggest)
         return params
 
+    def at(self, path: str) -> Distribution | Divisors | Branch | None:
+        """What a path draws from, a branch's knobs included; None where there is none."""
+        if path in self.entries:
+            return self.entries[path]
+        for above, entry in self.entries.items():
+            if isinstance(entry, Branch) and path.startswith(f"{above}."):
+                option, _, knob = path.removeprefix(f"{above}.").partition(".")
+                return entry.options.get(option, {}).get(knob)
+        return None
+
     def options(self, path: str) -> tuple[str, ...]:
         """The names that the branch at `path` chooses from."""
         branch = self.entries[path]

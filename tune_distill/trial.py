@@ -8,23 +8,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from tune_distill import cache, initialise, measure, student, tasks, teacher
+from tune_distill import cache, families, general, initialise, measure, reading, student, tasks
 from tune_distill.folder import Rung, write_atomically
 from tune_distill.measure.accuracy import accuracy
+from tune_distill.measure.attack_rows import FILE
 from tune_distill.outcome import Outcome
-from tune_distill.prepare import Inputs
+from tune_distill.prepare import Inputs, teacher_config
+from tune_distill.reading import Reading
+from tune_distill.signals import Needs
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
 from tune_distill.teacher.loading import quiet
-from tune_distill.train import train
+from tune_distill.train import Teacher, heads_of, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -65,23 +68,31 @@ def run(
     torch.set_num_threads(threads)
     config = TrialConfig.from_params(params)
     seed = config.train.seed or 0
-    task = tasks.open_prepared(inputs.task)
-    model = _student(config, inputs, task, seed, folder)
-    source = _teacher(inputs.teacher)
-    shapes = student.shape(source.config), student.shape(model.config)
-    given, asked = config.method.needs(*shapes)
-    signals = cache.source(inputs.signals, source, given, device) if given else None
+    own = reading.find(inputs.readings, config.student)
+    task = tasks.open_prepared(own.task)
+    model, basis = _student(config, own, task, seed, folder)
+    if spec.general and inputs.general:
+        general.teach(
+            model,
+            inputs.general,
+            spec.general,
+            basis=basis,
+            device=device,
+            checkpoint=folder / "general",
+        )
+    shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
+    signals = _signals(config.method.needs(*shapes)[0], inputs, own, device)
 
     started, rungs = time.time(), _read_rungs(folder)
     for epoch in train(
         model,
         config.method,
-        task.train,
+        task.train if config.method.needs_teacher else task.train.labelled(),
         config.train,
         seed=seed,
         teacher=signals,
-        needs=asked,
-        heads=config.method.heads(*shapes),
+        teacher_shape=shapes[0],
+        heads=heads_of(config.method, shapes, seed, basis),
         device=device,
         checkpoint=folder / "checkpoint",
     ):
@@ -92,10 +103,13 @@ def run(
         _write_rungs(folder, rungs)
         report(rung)
 
-    tokenizer = _tokenizer(inputs.teacher)
-    outcome = measure.measure(model, tokenizer, task, spec, device)
+    tokenizer = reading.tokenizer(own)
+    outcome = measure.measure(
+        model, tokenizer, task, spec, device, resources=inputs.resources, rows=folder / FILE
+    )
     _save(model, tokenizer, task, folder / "student")
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    for checkpoint in ("checkpoint", "general"):
+        shutil.rmtree(folder / checkpoint, ignore_errors=True)
     return outcome
 
 
@@ -122,26 +136,28 @@ def reference_error(model: Path, reference: Path) -> float:
 
 
 def _student(
-    config: TrialConfig, inputs: Inputs, task: Prepared, seed: int, folder: Path
-) -> PreTrainedModel:
-    """The student before its first update, and where each of its tensors is from."""
-    source = _teacher(inputs.teacher)
-    shape = student.config(config.student, source.config, task.label_names)
+    config: TrialConfig, own: Reading, task: Prepared, seed: int, folder: Path
+) -> tuple[PreTrainedModel, torch.Tensor | None]:
+    """The student before its first update, and the basis of what it took of its teacher's width.
+
+    Where each of its tensors is from is filed.
+    """
+    source = reading.source(own)
+    shape = student.config(config.student, source.config, task.label_names, task.kind)
     model = student.build(shape, seed)
     report = initialise.initialise(model, source, config.student)
     write_atomically(folder / "initialise.txt", f"{report}\n")
-    return model
+    return model, None if config.student.checkpoint else report.basis
 
 
-@lru_cache(maxsize=1)
-def _teacher(folder: Path) -> PreTrainedModel:
-    """The teacher's weights, kept by a worker for its next trial."""
-    return teacher.load(folder)
-
-
-@lru_cache(maxsize=1)
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    return teacher.load_tokenizer(folder)
+def _signals(needs: Needs, inputs: Inputs, own: Reading, device: str) -> Teacher | None:
+    """The teacher, as far as the method has a use for it."""
+    if not needs:
+        return None
+    aligned = reading.alignment(own, inputs.teacher, inputs.task)
+    return cache.source(
+        inputs.signals, partial(reading.model, inputs.teacher), needs, device, aligned
+    )
 
 
 def _save(
@@ -152,11 +168,12 @@ def _save(
     model.cpu()  # in eval mode since it was measured
     with quiet():
         model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        student.matched(tokenizer, model).save_pretrained(temporary)
     batch = task.search.batch(torch.arange(min(REFERENCE_ROWS, len(task.search))).numpy())
+    inputs = families.taken(model, batch.inputs())
     with torch.inference_mode():
-        logits = model(**batch.inputs()).logits
-    save_file({**batch.inputs(), "logits": logits}, temporary / "reference.safetensors")
+        logits = model(**inputs).logits
+    save_file({**inputs, "logits": logits}, temporary / "reference.safetensors")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.chmod(0o755)
     temporary.rename(folder)

@@ -124,12 +124,34 @@ def test_check_shows_three_students_without_training(run):
     assert "TFLOP" in run("check", "tiny.yaml").stdout
 
 
+def test_check_shows_what_is_enqueued_and_how_much_of_it_holds(run):
+    asked = ["--set", "search.enqueue=[kd:sst2]", "--set", "space.method={kd: {}}"]
+    told = json.loads(run("check", "tiny.yaml", *asked, "--json").stdout)["enqueued"]["kd:sst2"]
+    assert (told["method.kd.temperature"], told["method.kd.alpha"]) == (4.0, 0.5)
+    assert "train.epochs" not in told  # this study fixes its epochs
+    assert "first  kd:sst2: method kd, temperature 4.0" in run("check", "tiny.yaml", *asked).stdout
+
+
+def test_check_shows_what_a_smaller_vocabulary_does_and_saves(run):
+    few = ["--set", "space.student.vocab=70"]
+    whole = json.loads(run("check", "tiny.yaml", "--json").stdout)["samples"]
+    done = run("check", "tiny.yaml", *few, "--json")
+    for before, after in zip(whole, json.loads(done.stdout)["samples"], strict=True):
+        width = after["params"]["student.hidden_size"]
+        assert width == before["params"]["student.hidden_size"]
+        assert before["parameters"] - after["parameters"] == 4 * width  # of 74 tokens
+    assert "vocabulary of 70 of 74 tokens of the teacher: " in done.stderr
+    assert "70 tokens" in run("check", "tiny.yaml", *few).stdout
+    refused = run("check", "tiny.yaml", "--set", "space.student.vocab=7", code=2)
+    assert "\nDataError: student.vocab: 7 tokens can't spell every word" in refused.stderr
+
+
 def test_a_bad_study_names_every_mistake_and_exits_2(run):
     bad = ["--set", "space.method.kd.temperatur=1.0", "--set", "search.trials=0"]
     done = run("search", "tiny.yaml", *bad, code=2)
     assert done.stderr.splitlines() == [
-        "SpecError: space.method.kd.temperatur: unknown knob; kd takes temperature, alpha "
-        "(did you mean temperature?)",
+        "SpecError: space.method.kd.temperatur: unknown knob; kd takes temperature, alpha, "
+        "match (did you mean temperature?)",
         "SpecError: search.trials: Input should be greater than 0, got 0",
     ]
     assert done.stdout == ""

@@ -13,13 +13,14 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from tune_distill.errors import NoFeasibleStudent
+from tune_distill.errors import NoFeasibleStudent, SpecError
 from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.methods.published import PUBLISHED
 from tune_distill.outcome import Outcome
 from tune_distill.searcher import AskTell, Draw, open_study
 from tune_distill.searcher.study import sampler
 from tune_distill.space import Params
-from tune_distill.spec import StudySpec, resolve
+from tune_distill.spec import StudySpec, TrialConfig, resolve
 
 DOCUMENT: dict[str, Any] = {
     "name": "toy",
@@ -323,3 +324,72 @@ def test_an_error_of_our_own_is_kept_for_the_launcher_and_ends_the_asking(folder
     assert one.suggest("a") == Searcher.FINISHED
     assert isinstance(one.error, TypeError)
     assert one.suggest("b") == Searcher.FINISHED
+
+
+PUBLISHED_SPACE: dict[str, Any] = {
+    "student": {"layers": {"int": [1, 3]}, "hidden_size": [16, 24], "heads": [2, 4, 8]},
+    "method": {
+        "finetune": {},
+        "kd": {"temperature": {"log": [1.0, 10.0]}},
+        "pkd": {"beta": {"log": [1.0, 1000.0]}, "temperature": {"log": [1.0, 20.0]}},
+    },
+    "train": {"learning_rate": {"log": [1.0e-5, 1.0e-3]}, "epochs": 3},
+}
+
+
+def test_published_settings_are_the_first_trials(folder):
+    spec = study_spec(PUBLISHED_SPACE, enqueue=["pkd:sst2", "kd:sst2"], trials=9)
+    one = asker(folder, spec)
+    pkd, kd = (one.suggest(str(n))["params"] for n in range(2))
+    # alpha = (0.5 / 2) / (1 - 0.5 + 0.5 / 2) = 1/3; beta = 100 / 0.75
+    assert pkd["method"] == "pkd"
+    assert pkd["method.pkd.alpha"] == pytest.approx(1 / 3)
+    assert pkd["method.pkd.beta"] == pytest.approx(400 / 3)
+    assert (pkd["method.pkd.temperature"], pkd["method.pkd.normalise"]) == (10.0, True)
+    assert pkd["train.learning_rate"] == 5e-5
+    assert pkd["train.epochs"] == 3  # the study's: it searches no epochs
+    assert (kd["method"], kd["train.learning_rate"]) == ("kd", 6e-5)
+
+
+def test_a_setting_is_enqueued_once_whatever_interrupts_the_search(folder):
+    spec = study_spec(PUBLISHED_SPACE, enqueue=["pkd:sst2", "kd:sst2"], trials=9)
+    one = asker(folder, spec)
+    finish(one, "a", one.suggest("a"))
+    again = asker(folder, spec)
+    kd, *others = (again.suggest(name)["params"] for name in "bcd")
+    assert (kd["method"], kd["train.learning_rate"]) == ("kd", 6e-5)
+    assert not {5e-5, 6e-5} & {params["train.learning_rate"] for params in others}
+
+
+def test_a_setting_waits_for_a_student_that_it_can_have(folder):
+    spec = study_spec(PUBLISHED_SPACE, enqueue=["pkd:sst2"], trials=9)
+
+    def infeasible(params: Params) -> list[str]:
+        return [] if params["student.layers"] == 3 else ["pkd needs more layers"]
+
+    draw = asker(folder, spec, infeasible=infeasible).suggest("a")
+    assert (draw["params"]["method"], draw["params"]["student.layers"]) == ("pkd", 3)
+    assert draw["params"]["method.pkd.beta"] == pytest.approx(400 / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pkd:sts2", r"unknown setting 'pkd:sts2'.*did you mean pkd:sst2"),
+        ("lad:sst2", r"lad:sst2: space.method has no lad"),
+        ("pkd:qnli", r"pkd:qnli: method.pkd.temperature is 20.0, which space.method.pkd.temp"),
+    ],
+)
+def test_a_setting_that_the_space_cannot_draw_is_refused_with_the_reason(name, reason):
+    space = copy.deepcopy(PUBLISHED_SPACE)
+    space["method"]["pkd"]["temperature"] = {"log": [1.0, 10.0]}
+    with pytest.raises(SpecError, match=reason):
+        study_spec(space, enqueue=[name])
+
+
+def test_every_published_setting_is_one_of_its_methods():
+    for name, params in PUBLISHED.items():
+        config = TrialConfig.from_params(
+            {"student.layers": 2, "student.hidden_size": 16, "student.heads": 2, **params}
+        )
+        assert config.method.name == name.partition(":")[0]

@@ -54,12 +54,16 @@ def test_a_good_study_is_read_and_its_draws_are_trials():
         ("space.student.layers", 0, "space.student.layers: 0 will not do: it should be greater"),
         ("space.student.hidden_size", [64, 95.5], "space.student.hidden_size: 95.5 will not do"),
         ("space.student.heads", [5], "none of [5] divides hidden_size 64"),
-        ("space.student.haeds", 2, "space.student.haeds: unknown knob; student takes layers,"),
+        (
+            "space.student.haeds",
+            2,
+            "space.student.haeds: unknown knob; student takes family, layers,",
+        ),
         ("space.method", {}, "space.method: name at least one method of finetune, kd"),
         (
             "space.method.kd.temperatur",
             1.0,
-            "space.method.kd.temperatur: unknown knob; kd takes temperature, alpha "
+            "space.method.kd.temperatur: unknown knob; kd takes temperature, alpha, match "
             "(did you mean temperature?)",
         ),
         (
@@ -87,7 +91,13 @@ def test_a_good_study_is_read_and_its_draws_are_trials():
         ),
         ("search.trials", 0, "search.trials: Input should be greater than 0, got 0"),
         ("search.sampler", "tpee", "search.sampler: Input should be 'tpe', 'nsga2' or 'random'"),
-        ("robustness.attacks", ["textfoolr"], "robustness.attacks.0: Input should be 'char'"),
+        (
+            "robustness.attacks",
+            ["tabel"],
+            "robustness.attacks.0: unknown attack; there are char, pruthi, table, wordnet, bae,"
+            " textbugger (did you mean table?)",
+        ),
+        ("robustness.attacks", ["char", "char"], "robustness.attacks: name at least one of char,"),
     ],
 )
 def test_each_mistake_is_named_with_its_path(path, value, line):
@@ -178,7 +188,7 @@ def test_a_document_survives_yaml(tmp_path):
 
 def test_every_shipped_study_loads_and_draws_trials():
     studies = shipped()
-    assert len(studies) >= 2, "the studies that are shipped were not found"
+    assert len(studies) == 10, "the studies that are shipped were not found"
     for name, path in studies.items():
         study = load(path)
         assert study.name == name

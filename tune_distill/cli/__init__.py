@@ -12,7 +12,17 @@ import sys
 import typer
 
 from tune_distill import __version__
-from tune_distill.cli import check, doctor, export, front, search, spaces, teacher
+from tune_distill.cli import (
+    attack,
+    check,
+    doctor,
+    export,
+    front,
+    resources,
+    search,
+    spaces,
+    teacher,
+)
 from tune_distill.errors import TuneDistillError
 
 app = typer.Typer(
@@ -31,6 +41,8 @@ app.command("status")(front.status)
 app.command("front")(front.front)
 app.command("export")(export.export)
 app.command("train")(export.train)
+app.command("attack")(attack.attack)
+app.add_typer(resources.app, name="resources")
 app.command("doctor")(doctor.doctor)
 
 

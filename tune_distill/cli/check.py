@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedConfig
 
+    from tune_distill.reading import Outline
     from tune_distill.spec import StudySpec
     from tune_distill.tasks import Task
 
 SAMPLES = 3
-ROWS = 2000  # whose lengths stand for the split's
 TRIES = 1000
 
 
@@ -31,6 +32,8 @@ def check(
     """Validate a study and show three students of its space, with size, FLOPs and cost."""
     from tune_distill.cli.tables import sample_table
     from tune_distill.prepare import load_task
+    from tune_distill.reading import outlines, some
+    from tune_distill.spec.enqueue import setting
     from tune_distill.spec.load import find, load
     from tune_distill.tasks import encode
     from tune_distill.teacher import outline
@@ -38,19 +41,22 @@ def check(
     spec = load(find(study), overrides)
     task = load_task(spec, say)
     config, tokenizer = outline(spec.teacher, task, spec.task.max_length)
-    some = task.train.take(_spread(len(task.train)))
-    lengths = encode(some, tokenizer, spec.task.max_length).lengths
-    samples = list(_samples(spec, config, task, lengths))
+    lengths = encode(some(task.train), tokenizer, spec.task.max_length).lengths
+    readings = outlines(spec, config, tokenizer, task, say)
+    samples = list(_samples(spec, config, task, _teacher_flops(config, lengths), readings))
     summary = {
         "study": spec.name,
         "task": {
             "name": task.name,
             "metric": task.metric,
             "labels": list(task.label_names),
-            **{split: len(getattr(task, split)) for split in ("train", "search", "heldout")},
+            "kind": task.kind,
+            **{split: len(rows) for split, rows in task.splits().items()},
+            "unlabelled": len(task.train) - len(task.train.labelled()),
         },
         "objectives": {o.name: o.goal for o in spec.axes},
         "trials": spec.search.trials,
+        "enqueued": {name: setting(name, spec.search_space) for name in spec.search.enqueue},
         "samples": samples,
     }
     if as_json:
@@ -59,36 +65,35 @@ def check(
         sample_table(summary)
 
 
-def _spread(rows: int) -> NDArray[np.int64]:
-    import numpy as np
-
-    return np.linspace(0, rows - 1, min(rows, ROWS)).astype(np.int64)
-
-
 def _samples(
-    spec: StudySpec, teacher: PreTrainedConfig, task: Task, lengths: NDArray[np.int64]
+    spec: StudySpec,
+    teacher: PreTrainedConfig,
+    task: Task,
+    taught: float,
+    readings: Sequence[Outline],
 ) -> list[dict[str, Any]]:
     """Feasible draws, each with what it weighs and costs."""
-    from tune_distill import student
+    from tune_distill import reading, student
     from tune_distill.errors import NoFeasibleStudent
     from tune_distill.measure.flops import flops
     from tune_distill.measure.size import size_mb
-    from tune_distill.prepare import task_shape
+    from tune_distill.prepare import refusals, task_shape
     from tune_distill.space import at_random
     from tune_distill.spec import TrialConfig
 
-    taught = _teacher_flops(teacher, lengths)
     suggest = at_random(random.Random(spec.search.seed))
     found: list[dict[str, Any]] = []
     reasons: list[str] = []
     for _ in range(TRIES):
         params = spec.search_space.draw(suggest)
         config = TrialConfig.from_params(params)
-        reasons = student.infeasible(config.student, teacher, config.method, task_shape(task))
+        own = reading.find(readings, config.student)
+        reasons = refusals(config, teacher, own.config, task_shape(task), own.of_teacher)
         if reasons:
             continue
-        shape = student.config(config.student, teacher, task.label_names)
-        once = flops(shape, lengths)
+        shape = student.config(config.student, own.config, task.label_names, task.kind)
+        once = flops(shape, own.lengths)
+        trained = task.train if config.method.needs_teacher else task.train.labelled()
         found.append(
             {
                 "params": params,
@@ -96,7 +101,7 @@ def _samples(
                 "size_mb": size_mb(student.parameters(shape)),
                 "flops": once,
                 # forward and backward cost three forward passes
-                "training_flops": 3 * once * len(task.train) * config.train.epochs,
+                "training_flops": 3 * once * len(trained) * config.train.epochs,
                 "teacher_flops_ratio": taught / once,
             }
         )

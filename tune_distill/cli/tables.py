@@ -50,10 +50,19 @@ def sample_table(summary: Mapping[str, Any]) -> None:
         f"study  {summary['study']}: {summary['trials']} trials, "
         + ", ".join(f"{goal} {name}" for name, goal in goals.items())
     )
-    console.print(
-        f"task   {task['name']} ({', '.join(task['labels']) or 'regression'}; {task['metric']}): "
-        f"{task['train']:,} train, {task['search']:,} search, {task['heldout']:,} held-out rows\n"
+    outputs = ", ".join(task["labels"]) or "regression"
+    several = "any of " if task["kind"] == "multi_label" else ""
+    train = f"{task['train']:,} train" + f" ({task['unlabelled']:,} unlabelled)" * bool(
+        task["unlabelled"]
     )
+    console.print(
+        f"task   {task['name']} ({several}{outputs}; {task['metric']}): "
+        f"{train}, {task['search']:,} search, {task['heldout']:,} held-out rows"
+    )
+    for name, setting in summary["enqueued"].items():
+        knobs = (f"{path.rpartition('.')[2]} {value}" for path, value in setting.items())
+        console.print(f"first  {name}: {', '.join(knobs)}")
+    console.print()
     table = _table("parameters", "size", "FLOPs a text", "training", "teacher / student")
     _student_columns(table, console)
     for sample in summary["samples"]:
@@ -101,6 +110,9 @@ def _student(params: Mapping[str, Any], console: Console) -> list[str]:
     ]
     heads = f", {params['student.heads']} heads" if console.width >= WIDE else ""
     student = f"{params['student.layers']} x {params['student.hidden_size']}{heads}"
+    vocab, checkpoint = (params.get(f"student.{knob}") for knob in ("vocab", "checkpoint"))
+    student += f", {vocab:,} tokens" if isinstance(vocab, int) else ""
+    student += f" of {checkpoint}" if checkpoint else ""
     wide = [str(params["student.init"]), f"{params['train.learning_rate']:.2g}"]
     return [student, " ".join([method, *knobs]), *(wide if console.width >= WIDE else [])]
 

@@ -24,6 +24,7 @@ from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.outcome import Objective
 from tune_distill.spec.load import dump
 from tune_distill.spec.space import as_yaml
+from tune_distill.tasks import stated_kind
 from tune_distill.trial import reference_error
 
 TOLERANCE = 1e-5  # of a logit, on the same library and machine
@@ -107,7 +108,9 @@ def _fill(
     text = json.dumps(metrics, indent=2, default=dict)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
     (folder / "student.yaml").write_text(dump(reproduction(document, record)), encoding="utf-8")
-    text = card(record, document, objectives, teacher, on_front=on_front)
+    problem = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("problem_type")
+    kind = stated_kind(problem) or "single_label"
+    text = card(record, document, objectives, teacher, kind=kind, on_front=on_front)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 

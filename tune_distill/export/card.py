@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_distill.folder import TrialRecord
+from tune_distill.methods import Kind
 from tune_distill.outcome import Interval, Objective, Outcome
+from tune_distill.space import Params
+from tune_distill.spec import TaskSpec
 
+_FAMILIES = {"bert": "BERT", "distilbert": "DistilBERT", "roberta": "RoBERTa", "albert": "ALBERT"}
 _TEMPLATE = """---
 {{ card_data }}
 ---
 # {{ name }}
 
-A {{ layers }}-layer, {{ hidden }}-wide BERT student ({{ "{:,}".format(parameters) }} parameters, \
-{{ "%.1f"|format(size_mb) }} MB), {{ how }} {{ teacher }} on {{ task }}.
+A {{ layers }}-layer, {{ hidden }}-wide {{ family }} student \
+({{ "{:,}".format(parameters) }} parameters, {{ "%.1f"|format(size_mb) }} MB), \
+{{ how }} {{ teacher }} on {{ task }}.\
+{{ reads }}
 Trial {{ number }} of the study `{{ study }}`, found by \
 [tune-distill](https://pypi.org/project/tune-distill){{ front }}.
 
@@ -59,17 +65,20 @@ def card(
     objectives: Sequence[Objective],
     teacher: Mapping[str, float],
     *,
+    kind: Kind,
     on_front: bool,
 ) -> str:
     """The README.md of an exported student, with the hub's metadata in front."""
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+    from tune_distill.tasks.source import metrics_of
 
     outcome = record.outcome
     if outcome is None:
         raise ValueError(f"trial {record.number} has no outcome")
     method, task = str(record.params["method"]), _task(document["task"])
     name = f"{document['name']}-trial-{record.number}"
-    metric = str(document["task"].get("metric") or "accuracy")
+    metric = metrics_of(TaskSpec.model_validate(document["task"]), kind)[0]
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag="text-classification",
@@ -93,35 +102,50 @@ def card(
         name=name,
         layers=record.params["student.layers"],
         hidden=record.params["student.hidden_size"],
+        family=_FAMILIES[str(record.params.get("student.family", "bert"))],
         parameters=outcome.parameters,
         size_mb=outcome.size_mb,
-        how=_how(method, str(record.params["student.init"])),
+        how=_how(method, record.params),
+        reads=_reads(record.params),
         teacher=_teacher(document["teacher"]),
         task=task,
         number=record.number,
         study=document["name"],
         front=", on its Pareto front" if on_front else "",
-        rows=_rows(outcome, objectives, teacher),
+        rows=_rows(outcome, objectives, teacher, metric),
         attacked=outcome.robust_worst is not None,
         attacks=", ".join(robustness.get("attacks", ["char"])),
         attack_rows=robustness.get("rows", 400),
         budget=robustness.get("budget", 30),
         folder="path/to/this/folder",
-        example=_example(document["task"]),
+        example=_example(document["task"]) + ", top_k=None" * (kind == "multi_label"),
     )
     return str(made) + "\n"
 
 
-def _how(method: str, init: str) -> str:
+def _how(method: str, params: Params) -> str:
     if method != "finetune":
         return f"distilled with `{method}` from"
-    if init == "random":
+    if params["student.init"] == "random" or params.get("student.checkpoint"):
         return "trained on labels alone, beside"
     return "started from layers of, and then fine-tuned without,"
 
 
+def _reads(params: Params) -> str:
+    """What it started from and whose tokens it reads, where that isn't plainly its teacher."""
+    checkpoint, vocab = (params.get(f"student.{knob}") for knob in ("checkpoint", "vocab"))
+    few = vocab not in (None, "full")
+    if not checkpoint and not few:
+        return ""
+    started = checkpoint and params["student.init"] != "random"
+    whose = "its" if started else f"`{checkpoint}`'s" if checkpoint else "its teacher's"
+    tokens = f"the {vocab:,} of {whose} tokens that the training texts need most"
+    began = f"started from `{checkpoint}` and " if started else ""
+    return f" It {began}reads {tokens if few else f'{whose} tokens'}."
+
+
 def _rows(
-    outcome: Outcome, objectives: Sequence[Objective], teacher: Mapping[str, float]
+    outcome: Outcome, objectives: Sequence[Objective], teacher: Mapping[str, float], metric: str
 ) -> list[list[str]]:
     measures = outcome.measures()
     names = [o.name for o in objectives] + [
@@ -129,7 +153,7 @@ def _rows(
     ]
     return [
         [
-            n,
+            f"{n} ({metric})" if n == "accuracy" != metric else n,
             _shown(n, measures[n]),
             _interval(outcome.intervals.get(n)),
             _shown(n, teacher[n]) if n in teacher else "",

@@ -30,6 +30,7 @@ from tune_distill.searcher.draws import Infeasible, as_optuna, through
 from tune_distill.searcher.study import STATES, values
 from tune_distill.space import Constant, Params, at_random
 from tune_distill.spec import StudySpec
+from tune_distill.spec.enqueue import setting
 
 ASKED = 20  # rejected draws in a row before the sampler is passed over: it repeats what it knows
 GIVE_UP = 2000  # rejected draws in a row before the space counts as exhausted
@@ -144,10 +145,11 @@ class AskTell(Searcher):
             return self._accept(self._fixed(params), params, {"again_of": number})
         for _ in range(ASKED):
             trial = self.study.ask()
-            params = self.spec.search_space.draw(through(trial))
+            params = self._drawn(trial)
             refusal = self._refuse(params)
             if not refusal:
                 return self._accept(trial, params, {})
+            self._enqueue_again(trial)
             for name, value in refusal.items():
                 trial.set_user_attr(name, value)
             self.study.tell(trial, state=TrialState.FAIL)
@@ -180,6 +182,27 @@ class AskTell(Searcher):
             self.rejected["duplicate"] += 1
             return {"duplicate": True}
         return {}
+
+    def _drawn(self, trial: Trial) -> Params:
+        """A draw of the space; one that was enqueued keeps what its setting fixes."""
+        params = self.spec.search_space.draw(through(trial))
+        name = trial.user_attrs.get("enqueued")
+        return params | setting(name, self.spec.search_space) if name else params
+
+    def _enqueue(self, name: str, attempt: int = 0) -> None:
+        """Lets Optuna ask next for a published setting, with a student of its sampler's choice."""
+        space = self.spec.search_space
+        searched = {
+            path: value
+            for path, value in setting(name, space).items()
+            if not isinstance(space.at(path), Constant)
+        }
+        self.study.enqueue_trial(searched, user_attrs={"enqueued": name, "attempt": attempt})
+
+    def _enqueue_again(self, refused: Trial) -> None:
+        asked = refused.user_attrs
+        if "enqueued" in asked and asked["attempt"] < ASKED:
+            self._enqueue(asked["enqueued"], asked["attempt"] + 1)
 
     def _fixed(self, params: Params) -> Trial:
         """An Optuna trial of values that are given."""
@@ -214,6 +237,9 @@ class AskTell(Searcher):
     def _reconcile(self, records: Mapping[int, TrialRecord]) -> None:
         """Brings an earlier run's trials to where this one can go on."""
         trials = self.study.get_trials(deepcopy=False)
+        if not trials:
+            for name in self.spec.search.enqueue:
+                self._enqueue(name)
         redone = {trial.user_attrs.get("again_of") for trial in trials}
         for trial in trials:
             params = trial.user_attrs.get("params")

@@ -17,6 +17,7 @@ from tune_distill.spec.knobs import StudentSpec, TrainSpec, TrialConfig
 from tune_distill.spec.load import dump, load, read, resolve
 from tune_distill.spec.study import (
     FitSpec,
+    GeneralSpec,
     ResourceSpec,
     RobustnessSpec,
     SearchSpec,
@@ -27,6 +28,7 @@ from tune_distill.spec.study import (
 
 __all__ = [
     "FitSpec",
+    "GeneralSpec",
     "ResourceSpec",
     "RobustnessSpec",
     "SearchSpec",

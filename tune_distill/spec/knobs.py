@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tune_distill.methods import METHODS, Method
 from tune_distill.space import Params
 
+# A rule of `layers.py`, the teacher's blocks themselves ("2,4,6", quoted), or nothing of them.
+INIT = r"^(random|uniform|first|last|\d+(,\d+)*)$"
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -23,14 +25,19 @@ class Frozen(BaseModel):
 class StudentSpec(Frozen):
     """The student's architecture, and what it starts from."""
 
+    family: Literal["bert", "distilbert", "roberta", "albert"] = "bert"
     layers: PositiveInt
     hidden_size: PositiveInt
     heads: PositiveInt
     intermediate_size: PositiveInt | None = None  # of the feed-forward blocks
     intermediate_ratio: Annotated[float, Field(gt=0)] | None = None  # the same over hidden_size
-    init: Literal["uniform", "first", "last", "random"] = "uniform"  # which teacher layers
+    embedding_size: PositiveInt | None = None  # albert's; None: 128, or what fits
+    groups: PositiveInt = 1  # albert's: the blocks of a group share their weights
+    init: Annotated[str, Field(pattern=INIT)] = "uniform"  # which teacher layers: see INIT
     init_width: Literal["slice", "project"] = "project"  # how a narrower student takes them
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    vocab: PositiveInt | Literal["full"] = "full"  # tokens: as many as train needs most, or all
+    checkpoint: str | None = None  # start from this model, hub id or folder, and read its tokens
 
     @model_validator(mode="after")
     def _one_intermediate(self) -> Self:

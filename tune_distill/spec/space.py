@@ -25,6 +25,7 @@ from tune_distill.space import (
 )
 from tune_distill.spec.knobs import Frozen, StudentSpec, TrainSpec
 
+READINGS = 64  # ways to read the task's text, at most
 _REQUIRED: Any = ...
 
 
@@ -38,8 +39,9 @@ def _knob(kind: Any, default: Any) -> Any:  # noqa: ANN401 - types and their val
             try:
                 adapter.validate_python(value, strict=True)
             except ValidationError as error:
-                wrong = error.errors()[-1]["msg"].removeprefix("Input ")
-                raise ValueError(f"{value!r} will not do: it {wrong}{_hint(value)}") from None
+                wrong = (each["msg"].removeprefix("Input ") for each in error.errors())
+                told = " or ".join(dict.fromkeys(wrong))  # one for each type that it may have
+                raise ValueError(f"{value!r} will not do: it {told}{_hint(value)}") from None
         return distribution
 
     default = default if default is _REQUIRED else Constant(default)
@@ -116,6 +118,17 @@ class SpaceSpec(Frozen):
                 raise ValueError(
                     f"student.heads: none of {list(heads)} divides hidden_size {width}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _few_readings(self) -> SpaceSpec:
+        student = nodes(self.student)
+        count = len(every(student["vocab"])) * len(every(student["checkpoint"]))
+        if count > READINGS:
+            raise ValueError(
+                f"student: {count:,} combinations of vocab and checkpoint, and the task's text is "
+                f"prepared for each; at most {READINGS} will do: a list, or a range with a step"
+            )
         return self
 
     def build(self) -> Space:
