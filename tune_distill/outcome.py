@@ -29,7 +29,9 @@ class Interval:
 class Outcome:
     """The measures of one finished student, on the search split.
 
-    `intervals` holds a 95 % interval for each measure that is a rate over rows, by field name.
+    `rates` holds, by attack, the share of rows that are right and that this attack alone did not
+    flip. `intervals` holds a 95 % interval for each measure that is a rate over rows, by its name
+    in `measures`.
     """
 
     accuracy: float  # the task's own metric, in [-1, 1]
@@ -38,6 +40,7 @@ class Outcome:
     flops: float  # of one forward pass over one example, mean over the task's real lengths
     robust_worst: float | None = None  # right on the clean text and flipped by no attack
     clean_on_attacked: float | None = None  # right on the clean text, over the same rows
+    rates: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,12 +49,18 @@ class Outcome:
             raise ValueError(f"an outcome must be finite, got {bad}")
 
     def measures(self) -> dict[str, float]:
-        """The measures that were taken, by name."""
-        return {
-            f.name: float(getattr(self, f.name))
-            for f in fields(self)
-            if f.name != "intervals" and getattr(self, f.name) is not None
+        """The measures that were taken, by name.
+
+        With those of attacks: `robust_<attack>` of `rates`, and `robust_kept`, the share of the
+        rows that were right which stayed right.
+        """
+        taken = {
+            name: float(getattr(self, name)) for name in MEASURES if getattr(self, name) is not None
         }
+        taken |= {f"robust_{attack}": float(rate) for attack, rate in self.rates.items()}
+        if self.robust_worst is not None and self.clean_on_attacked:
+            taken["robust_kept"] = self.robust_worst / self.clean_on_attacked
+        return taken
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` reads back."""
@@ -64,7 +73,8 @@ class Outcome:
         return cls(**{**data, "intervals": intervals})
 
 
-MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Outcome) if f.name != "intervals")
+_BY_NAME = ("rates", "intervals")
+MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Outcome) if f.name not in _BY_NAME)
 
 
 @dataclass(frozen=True)

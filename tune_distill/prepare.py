@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from tune_distill import cache, general, measure, reading, student, tasks, teacher
 from tune_distill.errors import SpecError
 from tune_distill.folder import write_atomically
+from tune_distill.hardening.random_table import RandomTable
 from tune_distill.methods import METHODS, Method, ModelShape, TaskShape
 from tune_distill.outcome import Outcome
 from tune_distill.reading import Reading
+from tune_distill.robustness import ATTACKS
 from tune_distill.robustness import resources as attack_resources
 from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
@@ -74,11 +76,13 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
         TeacherError: the teacher doesn't fit the task, or hasn't learned it.
     """
     device = _device()
+    resources = attack_resources.prepare(spec, root, say)
     found = prepare_teacher(spec, root, say)
     readings = reading.prepare(spec, found.folder, found.task, found.rows, root, say)
     model = teacher.load(found.folder)
     needs = needed(spec, student.shape(model.config), task_shape(found.task))
-    resources = attack_resources.prepare(spec, root, say)
+    names = found.task.label_names
+    resources = attack_resources.with_static(resources, spec, names, root, say)
     signals = None
     if needs:
         limit = spec.teacher.cache_gb
@@ -156,6 +160,7 @@ def refusals(
     """
     drawn = config.student
     reasons = student.infeasible(drawn, taught, config.method, task, source=source)
+    reasons += config.robust.check(config.method, task) if config.robust else []
     if reasons or of_teacher:
         return reasons
     shapes = student.shape(taught), ModelShape(drawn.layers, drawn.hidden_size, drawn.heads)
@@ -196,15 +201,29 @@ def load_task(spec: StudySpec, say: Say) -> Task:
         say(f"warning: {warning.message}")
     for note in task.notes:
         say(note)
-    if spec.attacked and task.kind != "single_label":
+    if (spec.attacked or spec.robustness.static) and task.kind != "single_label":
         asked = [f"objectives.{o.name}" for o in spec.axes if o.name in ATTACKED]
+        asked += ["robustness.rows"] if spec.robustness.static else []
         what = "several labels a row" if task.kind == "multi_label" else "a number a row"
         raise SpecError(
             f"{', '.join(asked)}: an attack makes a text be taken for another class, and the task"
-            f" {task.name} has {what}; leave it out of the objectives"
+            f" {task.name} has {what}; leave it out"
         )
     attack_resources.check(spec)
+    _check_table(spec)
     return task
+
+
+def _check_table(spec: StudySpec) -> None:
+    """Random neighbours are of the attacks' table, which is there where an attack reads it."""
+    drawn = nodes(spec.space.robust)[RandomTable.name] is not None
+    readers = [name for name, attack in ATTACKS.items() if "table" in attack.resources]
+    if drawn and not (spec.attacked and {*readers} & {*spec.robustness.attacks}):
+        raise SpecError(
+            f"space.robust.{RandomTable.name}: words become neighbours in the table that the "
+            f"attacks read, and no attack of this study reads one; an objective robust_worst with "
+            f"{' or '.join(readers)} among robustness.attacks would do"
+        )
 
 
 def needed(spec: StudySpec, shape: ModelShape, task: TaskShape) -> Needs:
@@ -249,7 +268,7 @@ def _outcome(
 ) -> Outcome:
     """The teacher's own measures, remembered beside it."""
     attacks = attack_resources.identities(spec, resources)
-    asked = json.dumps([found.task.key, spec.robustness.rows, attacks])
+    asked = json.dumps([found.task.key, spec.robustness.rows if attacks else 0, attacks])
     name = hashlib.sha256(asked.encode()).hexdigest()[:16]
     memory = found.folder / "outcomes" / f"{name}.json"
     try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tune_distill.robustness.constraints import distance
 from tune_distill.robustness.edits import EDITS, candidates
 from tune_distill.robustness.words import split
 
+OF_LETTERS = [name for name in EDITS if name not in ("space", "similar")]
 letters = st.text(st.characters(categories=("L",)), min_size=2, max_size=12)
 
 
@@ -18,6 +20,20 @@ def levenshtein(a, b):
         for j, y in enumerate(b, start=1):
             row.append(min(row[-1] + 1, above[j] + 1, above[j - 1] + (x != y)))
     return row[-1]
+
+
+@given(st.text(st.characters() | st.sampled_from("'-_*@ ab1")), st.integers(0, 20))
+def test_joined_words_begin_and_end_in_a_letter_or_a_digit(text, place):
+    source = split(text, joined=True)
+    assert source.text(source.words) == text
+    assert all(word[0].isalnum() and word[-1].isalnum() for word in source.words)
+    assert not any(char.isalnum() for gap in source.gaps for char in gap)
+    if place < len(source.words):
+        words = list(source.words)
+        words[place] = "new"
+        assert source.changed(place, "new") == source.text(words)
+        words[place] = ""
+        assert source.without(place).split() == source.text(words).split()
 
 
 @given(st.text())
@@ -34,8 +50,9 @@ def test_an_edit_is_a_small_change_to_another_word_of_letters(word, position, se
     for name in EDITS:
         for new in candidates(word, position, [name], seed):
             assert new != word
-            assert new.isalpha()
-            assert levenshtein(word, new) <= (2 if name == "swap" else 1)
+            assert name not in OF_LETTERS or new.isalpha()
+            assert distance(word, new) == levenshtein(word, new)
+            assert 1 <= distance(word, new) <= (2 if name in ("swap", "swaps", "inner") else 1)
 
 
 @given(st.text(), st.integers(0, 2**32), st.data())
@@ -43,7 +60,7 @@ def test_an_edited_text_has_the_words_of_the_clean_one_in_their_places(text, see
     source = split(text)
     words = list(source.words)
     for place in range(len(words)):
-        made = candidates(words[place], place, list(EDITS), seed)
+        made = candidates(words[place], place, OF_LETTERS, seed)
         words[place] = data.draw(st.sampled_from([words[place], *made]))
     assert split(source.text(words)).words == tuple(words)
     assert split(source.text(words)).gaps == source.gaps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,26 @@ def test_nothing_infinite_is_an_outcome(bad):
         Outcome(0.9, 10.0, 1, 1.0, robust_worst=bad)
 
 
+def test_each_attack_is_a_measure_and_so_is_what_was_kept_of_the_rows_that_were_right():
+    attacked = replace(A, clean_on_attacked=0.8, rates={"char": 0.5, "table": 0.45})
+    measures = attacked.measures()
+    assert measures["robust_char"] == 0.5
+    assert measures["robust_table"] == 0.45
+    assert measures["robust_kept"] == pytest.approx(0.5)  # 0.4 of 0.8
+    assert "robust_kept" not in A.measures()
+
+
+def test_a_rate_that_is_not_finite_is_no_outcome():
+    with pytest.raises(ValueError, match="robust_char"):
+        replace(A, rates={"char": math.nan})
+
+
 def test_an_outcome_survives_json():
     assert Outcome.from_json(A.to_json()) == A
     assert Outcome.from_json(B.to_json()) == B
+
+
+def test_an_outcome_that_was_filed_before_attacks_had_rates_is_read():
+    filed = A.to_json()
+    del filed["rates"]
+    assert Outcome.from_json(filed) == A

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import string
 from hashlib import blake2b
 
 import pytest
 
+from tune_distill.robustness import bugs, typos
 from tune_distill.robustness.edits import (
-    EDITS,
     candidates,
     delete,
     hashed,
@@ -89,5 +90,38 @@ def test_a_lone_surrogate_does_not_break_the_hash():
     assert 0 <= hashed(0, "\ud800", 0, "swap") < 2**64
 
 
-def test_there_are_deepwordbugs_four_edits():
-    assert list(EDITS) == ["swap", "substitute", "delete", "insert"]
+def test_every_typing_error_inside_a_word_is_made():
+    # "good": inner neighbours o-o are alike; o or o goes; letters after g, o, o; 4 keys beside o.
+    made = candidates("good", 0, ("swaps", "deletions", "slips"), seed=0)
+    assert made == ["god", "giod", "gpod", "gkod", "glod", "goid", "gopd", "gokd", "gold"]
+    inserted = candidates("good", 0, ("insertions",), seed=0)
+    assert [one[:at] + one[at + 1 :] for at, one in enumerate(inserted, start=1)] == ["good"] * 3
+
+
+def test_the_first_and_the_last_letter_survive_every_typing_error():
+    for word in ("Film", "wonderful", "ab", "a"):
+        for new in candidates(word, 3, ("swaps", "deletions", "insertions", "slips"), seed=5):
+            assert (new[0], new[-1]) == (word[0], word[-1])
+
+
+def test_keys_that_touch_touch_both_ways():
+    assert sorted(typos.KEYS) == list(string.ascii_lowercase)
+    assert all(a in typos.KEYS[b] for a, near in typos.KEYS.items() for b in near)
+
+
+@pytest.mark.parametrize(
+    ("edit", "word", "draw", "expected"),
+    [
+        (bugs.space, "film", 1, ["fi lm"]),  # 3 inner sites: 1 + 1
+        (bugs.space, "cinema", 1, []),  # 6 letters
+        (bugs.space, "a", 0, []),
+        (bugs.cut, "film", 1, ["fim"]),
+        (bugs.cut, "is", 0, []),
+        (bugs.inner, "movie", 1, ["moive"]),  # o-v and v-i
+        (bugs.inner, "film", 0, []),  # 4 letters
+        (bugs.similar, "Gala", 1, ["G@la"]),
+        (bugs.similar, "hdx", 0, []),
+    ],
+)
+def test_a_bug_is_the_one_drawn(edit, word, draw, expected):
+    assert list(edit(word, draw)) == expected

@@ -21,8 +21,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from tune_distill.errors import DataError
-from tune_distill.measure.robustness import robustness, select_rows
-from tune_distill.robustness.attacks import ATTACKS
+from tune_distill.measure.robustness import masked_gradients, robustness, select_rows
+from tune_distill.robustness import ATTACKS
 from tune_distill.robustness.attempt import RowOutcome
 from tune_distill.robustness.saliency import word_weights
 from tune_distill.robustness.scorer import Scorer, buckets, margins
@@ -284,6 +284,54 @@ def test_the_report_counts_what_was_derived_by_hand(model, tokenizer):
     # z^2 = 3.841459: centre (2 + z^2/2) / (4 + z^2) = 0.5 and half = z/(4 + z^2) sqrt(1 + z^2/4)
     # = 0.249952 x 1.400091 = 0.349955
     assert report.robust_worst.interval.low == pytest.approx(0.150045, abs=1e-5)
+
+
+class Masked(SquareSum):
+    """The same answers, and no gradient: as from rounding, or a step function."""
+
+    def forward(self, input_ids, attention_mask):
+        embedded = self.embeddings(input_ids)[..., 0] * attention_mask
+        total = (embedded.detach() ** 2 + 0.0 * embedded).sum(dim=1)
+        return SimpleNamespace(logits=torch.stack([torch.ones_like(total), total], dim=1))
+
+
+def test_a_masked_gradient_is_found_by_leaving_words_out(tokenizer):
+    # Without a gradient the words come as in the text: "film" costs 4 queries of 6 and "and" the
+    # last, in vain. Leaving out the three costs 3 and finds "odd", whose first edit flips.
+    rows = (["film and odd"],), np.array([1])
+    model = Masked(VOCABULARY, VALUES)
+    by_gradient, left_out = (
+        robustness(model, tokenizer, *rows, [replace(CHAR, order=order, budget=6)], max_length=16)
+        for order in ("gradient", "delete")
+    )
+    assert by_gradient.robust_worst.value == 1.0
+    assert left_out.robust_worst.value == 0.0
+    assert masked_gradients(by_gradient, left_out) == ["char"]
+    assert masked_gradients(left_out, left_out) == []
+    seen = robustness(
+        SquareSum(VOCABULARY, VALUES), tokenizer, *rows, [replace(CHAR, budget=6)], max_length=16
+    )
+    assert masked_gradients(seen, left_out) == []
+
+
+def test_the_orders_that_leave_words_out_by_hand(model, tokenizer):
+    # margin 4 + 2.25 - 1 = 5.25; without "odd" 1.25, without "egg" 3, without "film" 5.25: three
+    # queries, then "odd" (4) and the first edit of "egg" that flips. 1 + 3 + 4 + 4.
+    for order in ("unk", "delete"):
+        result = run(model, tokenizer, ["egg film, odd"], [1], replace(CHAR, order=order))
+        assert result.texts == (["geg film, dod"],)
+        assert result.queries.tolist() == [12]
+    # 1 + 3 of 4 queries: an order that leaves none for an edit is not asked for
+    result = run(model, tokenizer, ["egg film, odd"], [1], replace(CHAR, order="unk", budget=4))
+    assert result.queries.tolist() == [1]
+
+
+def test_weighted_saliency_surveys_every_word_first(model, tokenizer):
+    # As above, and none of the 3 x 4 single edits flips: 1 + 3 + 12 asked; then "odd" is known,
+    # and the four of "egg" beside it are new: 4.
+    result = run(model, tokenizer, ["egg film, odd"], [1], replace(CHAR, order="saliency"))
+    assert result.texts == (["geg film, dod"],)
+    assert result.queries.tolist() == [20]
 
 
 def test_a_model_that_is_always_wrong_has_no_success_rate(model, tokenizer):

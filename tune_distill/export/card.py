@@ -116,7 +116,7 @@ def card(
         attacked=outcome.robust_worst is not None,
         attacks=", ".join(robustness.get("attacks", ["char"])),
         attack_rows=robustness.get("rows", 400),
-        budget=robustness.get("budget", 30),
+        budget=robustness.get("budget", 30) or "any number of",
         folder="path/to/this/folder",
         example=_example(document["task"]) + ", top_k=None" * (kind == "multi_label"),
     )

@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_distill import student
-from tune_distill.measure.accuracy import accuracy
+from tune_distill.errors import DataError
+from tune_distill.measure.accuracy import Accuracy, accuracy
 from tune_distill.measure.attack_rows import write_rows
 from tune_distill.measure.flops import counted, flops
 from tune_distill.measure.robustness import robustness, select_rows
 from tune_distill.measure.size import size_mb
 from tune_distill.outcome import Interval, Outcome
+from tune_distill.robustness import static
 from tune_distill.robustness.resources import Resources, attacks
 from tune_distill.spec import RobustnessSpec, StudySpec
-from tune_distill.tasks import Prepared
+from tune_distill.tasks import Prepared, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -60,6 +62,10 @@ def measure(
         worst, clean = found.robust_worst.value, found.clean.value
         intervals["robust_worst"] = found.robust_worst.interval
         intervals["clean_on_attacked"] = found.clean.interval
+    if resources.static is not None:
+        right = static_rows(model, tokenizer, task, resources.static, device)
+        rates["static"] = right.score
+        intervals |= {"robust_static": right.interval} if right.interval else {}
     arithmetic = model.config.model_type in student.FAMILIES  # always, for a student
     parameters = student.parameters(model.config) if arithmetic else model.num_parameters()
     lengths = task.search.lengths
@@ -98,6 +104,20 @@ def attacked(
     )
 
 
+def static_rows(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Prepared,
+    rows: Path,
+    device: str = "cpu",
+) -> Accuracy:
+    """How many of the rows that are adversarial already a model gets right."""
+    encoded = encode(static.opened(rows), tokenizer, task.max_length)
+    return accuracy(model, encoded, "accuracy", device)
+
+
 def attack_rows(task: Prepared, spec: RobustnessSpec) -> NDArray[np.int64]:
     """The rows of the search split that are attacked."""
+    if isinstance(spec.rows, str):
+        raise DataError(f"robustness.rows: {spec.rows}: rows of a file are scored, not attacked")
     return select_rows(np.asarray(task.search.labels, np.int64), spec.rows)

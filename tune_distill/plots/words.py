@@ -12,6 +12,7 @@ _LABELS = {
     "latency_ms": "latency (ms)",
     "robust_worst": "accuracy under attack",
     "clean_on_attacked": "accuracy on the attacked rows",
+    "robust_kept": "accuracy kept under attack",
 }
 _RATES = {"accuracy", "robust_worst", "clean_on_attacked"}
 _PREFIXES = ("", "k", "M", "G", "T", "P")  # of 10^0, 10^3, ...
@@ -19,12 +20,15 @@ _PREFIXES = ("", "k", "M", "G", "T", "P")  # of 10^0, 10^3, ...
 
 def label(name: str) -> str:
     """A measure's name with its unit."""
-    return _LABELS.get(name, name.replace("_", " "))
+    attack = name.removeprefix("robust_")
+    plain = name.replace("_", " ") if attack == name else f"accuracy under {attack}"
+    return _LABELS.get(name, plain)
 
 
 def figure(name: str, value: float) -> str:
     """A measure's value: rates with three decimals, anything else with three digits."""
-    return f"{value:.3f}" if name in _RATES else short(value)
+    rate = name in _RATES or name.startswith("robust_")
+    return f"{value:.3f}" if rate else short(value)
 
 
 def short(value: float) -> str:

@@ -1,6 +1,6 @@
-"""Character edits of a word, after DeepWordBug (Gao et al. 2018, arXiv 1801.04354).
+"""Edits of a word's characters, by name; here DeepWordBug's (Gao et al. 2018, arXiv 1801.04354).
 
-Its four transformations, one random site each: swap two neighbours, substitute, delete or insert
+Four transformations, one random site each: swap two neighbours, substitute, delete or insert
 a letter. Site and letter come from blake2b(seed, word, position, edit) and from nothing else: the
 same word at the same place is edited the same way in any order of rows, batch or process.
 
@@ -11,10 +11,13 @@ letter they replace or follow (TextAttack draws from both cases). An insertion m
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+
+from tune_distill.robustness import bugs, typos
+from tune_distill.robustness.draws import hashed, letter
+
+Edit = Callable[[str, int], Iterable[str]]  # (word, draw) -> what it may become
 
 
 def swap(word: str, draw: int) -> str | None:
@@ -29,8 +32,7 @@ def swap(word: str, draw: int) -> str | None:
 def substitute(word: str, draw: int) -> str | None:
     """One letter becomes another."""
     rest, site = divmod(draw, len(word))
-    letter = _letter(rest, like=word[site], but=word[site])
-    return word[:site] + letter + word[site + 1 :]
+    return word[:site] + letter(rest, like=word[site], but=word[site]) + word[site + 1 :]
 
 
 def delete(word: str, draw: int) -> str | None:
@@ -42,14 +44,30 @@ def delete(word: str, draw: int) -> str | None:
 def insert(word: str, draw: int) -> str | None:
     """One letter comes in, at the front, inside or at the end."""
     rest, site = divmod(draw, len(word) + 1)
-    return word[:site] + _letter(rest, like=word[max(site - 1, 0)]) + word[site:]
+    return word[:site] + letter(rest, like=word[max(site - 1, 0)]) + word[site:]
 
 
-EDITS: dict[str, Callable[[str, int], str | None]] = {
-    "swap": swap,
-    "substitute": substitute,
-    "delete": delete,
-    "insert": insert,
+def _one(edit: Callable[[str, int], str | None]) -> Edit:
+    def made(word: str, draw: int) -> tuple[str, ...]:
+        new = edit(word, draw)
+        return () if new is None else (new,)
+
+    return made
+
+
+EDITS: dict[str, Edit] = {
+    "swap": _one(swap),
+    "substitute": _one(substitute),
+    "delete": _one(delete),
+    "insert": _one(insert),
+    "swaps": typos.swaps,
+    "deletions": typos.deletions,
+    "insertions": typos.insertions,
+    "slips": typos.slips,
+    "space": bugs.space,
+    "cut": bugs.cut,
+    "inner": bugs.inner,
+    "similar": bugs.similar,
 }
 
 
@@ -62,17 +80,5 @@ def candidates(word: str, position: int, edits: Sequence[str], seed: int) -> lis
         edits: names in EDITS.
         seed: the attack's.
     """
-    made = (EDITS[edit](word, hashed(seed, word, position, edit)) for edit in edits)
-    return [new for new in dict.fromkeys(made) if new is not None and new != word]
-
-
-def hashed(seed: int, word: str, position: int, use: str) -> int:
-    """A number below 2^64 that depends on these four and on nothing else."""
-    key = f"{seed}\0{word}\0{position}\0{use}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
-
-
-def _letter(draw: int, like: str, but: str = "") -> str:
-    letters = [letter for letter in string.ascii_lowercase if letter != but.casefold()]
-    letter = letters[draw % len(letters)]
-    return letter.upper() if like.isupper() else letter
+    made = (new for edit in edits for new in EDITS[edit](word, hashed(seed, word, position, edit)))
+    return [new for new in dict.fromkeys(made) if new != word]

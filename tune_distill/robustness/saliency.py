@@ -1,8 +1,12 @@
-"""How much each word weighs in the model's decision: one forward and one backward pass.
+"""How much each word weighs in the model's decision, and so which one an attack tries first.
 
-    weight(word) = ‖ Σ over the word's pieces of d margin / d input embedding ‖₂
+    gradient    ‖ Σ over the word's pieces of d margin / d input embedding ‖₂
+    unk         margin(text) - margin(text with the word unknown)
+    delete      margin(text) - margin(text without the word)
+    saliency    softmax over words of unk's weights in probability x the word's best gain (PWWS)
 
-On 300 SST-2 rows with a 6-layer BERT, robust accuracy under `char` is 20.0 % in this order, 20.3 %
+The gradient costs a backward pass and no query, the others a query a word or more. On 300 SST-2
+rows with a 6-layer BERT, robust accuracy under `char` is 20.0 % in gradient order, 20.3 %
 by the sum of the pieces' norms, 35.7 % by |gradient x embedding|: an edit moves a word to
 another embedding, not to zero. For two classes the margin's gradient is that of the
 cross-entropy up to a positive factor: one that vanishes in float32 where the model is sure.
@@ -18,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tune_distill import families
 from tune_distill.robustness.scorer import Encoded, Scorer, buckets, read, scatter
 from tune_distill.robustness.words import Words
 
@@ -53,6 +58,17 @@ def word_weights(
     return scatter(parts, len(encoded)), weights
 
 
+def word_reach(
+    scorer: Scorer, columns: Sequence[list[str]], words: Sequence[Words], side: int
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """As `word_weights`, without its backward pass: words that the model reads all weigh 0."""
+    weights = [
+        np.array([0.0 if own else np.nan for own in pieces(encoding, one, side)], np.float32)
+        for encoding, one in zip(scorer.tokenize(columns), words, strict=True)
+    ]
+    return scorer.logits(columns), weights
+
+
 def _backward(
     scorer: Scorer, encoded: Sequence[Encoded], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -73,6 +89,8 @@ def _backward(
             (gradient,) = torch.autograd.grad(_margins(logits, gold).sum(), seen)
     finally:
         handle.remove()
+    if families.length_first(scorer.model):
+        gradient = gradient.transpose(0, 1)
     return logits.detach().cpu().numpy(), gradient.float().cpu().numpy()
 
 
@@ -85,21 +103,26 @@ def _margins(logits: Tensor, gold: Tensor) -> Tensor:
 def _norms(
     gradient: NDArray[np.float32], encoding: Encoding, words: Words, side: int
 ) -> NDArray[np.float32]:
-    """Norms of the gradient summed over each word's pieces: those that share a character with it.
+    """Norms of the gradient summed over each word's pieces; NaN for a word that has none."""
+    found = pieces(encoding, words, side)
+    norms = [np.linalg.norm(gradient[own].sum(axis=0)) if own else np.nan for own in found]
+    return np.array(norms, np.float32)
+
+
+def pieces(encoding: Encoding, words: Words, side: int) -> list[list[int]]:
+    """The pieces of each word: those that share a character with it.
 
     By offsets into the raw text, whatever the tokenizer: BPE may count the space before a word
     into its piece, SentencePiece may join a letter to an apostrophe, WordPiece does neither.
     """
-    sums = np.zeros((len(words.spans), gradient.shape[1]), np.float32)
-    reached = np.zeros(len(words.spans), bool)
+    found: list[list[int]] = [[] for _ in words.spans]
     ends = np.array([end for _, end in words.spans])
-    pieces = zip(encoding.sequence_ids, encoding.offsets, gradient, strict=True)
-    for sequence, (start, end), of_piece in pieces:
+    read_pieces = zip(encoding.sequence_ids, encoding.offsets, strict=True)
+    for piece, (sequence, (start, end)) in enumerate(read_pieces):
         if sequence != side:  # the other text, or a special token
             continue
         word = int(np.searchsorted(ends, start, side="right"))
         while word < len(ends) and words.spans[word][0] < end:
-            sums[word] += of_piece
-            reached[word] = True
+            found[word].append(piece)
             word += 1
-    return np.where(reached, np.linalg.norm(sums, axis=1), np.nan).astype(np.float32)
+    return found

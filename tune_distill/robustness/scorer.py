@@ -19,12 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tune_distill import families
 from tune_distill.errors import DataError
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
 
+CHUNK = 4096  # texts whose encodings, some kilobytes each, are in memory at once
 TOKEN_BUDGET = 4096  # padded tokens a forward pass; on two CPU cores larger ones are slower
 
 
@@ -57,11 +59,17 @@ class Scorer:
         # A BERT tokenizer may serve a model without token types (DistilBERT), and the reverse.
         given = {"attention_mask", "input_ids", *tokenizer.model_input_names}
         self._taken = given & inspect.signature(model.forward).parameters.keys()
+        if not families.reads_types(model):
+            self._taken -= {"token_type_ids"}
 
     def logits(self, columns: Sequence[list[str]]) -> NDArray[np.float32]:
         """(texts, classes); texts of the same tokens are computed once and agree exactly."""
         place: dict[Encoded, int] = {}
-        where = [place.setdefault(read(e), len(place)) for e in self.tokenize(columns)]
+        where = [
+            place.setdefault(read(encoding), len(place))
+            for start in range(0, len(columns[0]), CHUNK)
+            for encoding in self.tokenize([column[start : start + CHUNK] for column in columns])
+        ]
         distinct = list(place)
         with torch.inference_mode():
             parts = [

@@ -2,14 +2,19 @@
 
 A word is a maximal run of letters of any script: what BERT's pre-tokeniser would keep together too,
 but for digits. Apostrophes, hyphens, digits, combining marks and emoji end a word and are
-never touched, so that the words of an edited text are those of the clean one, place by place.
+never touched, so that edits of letters leave the words of a text in their places.
+
+Joined, a word may also hold digits and, but for its ends, any of ' - _ * @: "well-made" and
+"don't" are one word, and have neighbours of their own or none. These are TextAttack's words, but
+that it keeps such a character at a word's end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+
+JOINERS = "'-_*@"
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,23 @@ class Words:
             parts += (word, gap)
         return "".join(parts)
 
+    def changed(self, place: int, word: str) -> str:
+        """The text with another word in one place."""
+        start, end = self.spans[place]
+        whole = self.text(self.words)
+        return whole[:start] + word + whole[end:]
 
-def split(text: str) -> Words:
+    def without(self, place: int) -> str:
+        """The text without a word, and without the space that then stands twice."""
+        start, end = self.spans[place]
+        whole = self.text(self.words)
+        left, right = whole[:start], whole[end:]
+        return left + right[right.startswith(" ") and (not left or left.endswith(" ")) :]
+
+
+def split(text: str, joined: bool = False) -> Words:
     """The words of a text; `split(text).text(split(text).words) == text`."""
-    # Not a regular expression: \w counts superscripts and fractions among its letters.
-    runs = (
-        (key, list(run)) for key, run in groupby(range(len(text)), lambda at: text[at].isalpha())
-    )
-    spans = tuple((run[0], run[-1] + 1) for letters, run in runs if letters)
+    spans = tuple(_joined(text) if joined else _runs(text))
     ends = (0, *(end for _, end in spans))
     starts = (*(start for start, _ in spans), len(text))
     return Words(
@@ -42,3 +56,24 @@ def split(text: str) -> Words:
         gaps=tuple(text[end:start] for end, start in zip(ends, starts, strict=True)),
         spans=spans,
     )
+
+
+def _runs(text: str) -> Iterator[tuple[int, int]]:
+    # Not a regular expression: \w counts superscripts and fractions among its letters.
+    start = None
+    for at, char in enumerate(f"{text} "):
+        if start is None and char.isalpha():
+            start = at
+        elif start is not None and not char.isalpha():
+            yield start, at
+            start = None
+
+
+def _joined(text: str) -> Iterator[tuple[int, int]]:
+    start = None
+    for at, char in enumerate(f"{text} "):
+        if start is None and char.isalnum():
+            start = at
+        elif start is not None and not (char.isalnum() or char in JOINERS):
+            yield start, start + len(text[start:at].rstrip(JOINERS))
+            start = None

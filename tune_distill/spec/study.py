@@ -170,9 +170,21 @@ class RobustnessSpec(Frozen):
     attacks: tuple[Annotated[str, AfterValidator(_attack)], ...] = ("char",)
     profile: Literal["lax", "strict"] = "lax"  # how far a text may be changed
     order: Literal["gradient", "unk", "delete", "random", "saliency"] | None = None  # of the words
-    rows: PositiveInt = 400  # fixed, stratified rows of the search split
-    budget: PositiveInt = 30  # queries a row
+    rows: int | str = 400  # fixed, stratified ones of the search split; or a file's, as they are
+    budget: PositiveInt | None = 30  # queries a row; null: as many as it takes
     resources: AttackResources = AttackResources()
+
+    @field_validator("rows")
+    @classmethod
+    def _some(cls, rows: int | str) -> int | str:
+        if not isinstance(rows, str) and rows < 1:
+            raise ValueError(f"a number of rows, 1 or more, or a file of rows; got {rows}")
+        return rows
+
+    @property
+    def static(self) -> str | None:
+        """The file of rows that are scored as they are; None where rows are attacked."""
+        return self.rows if isinstance(self.rows, str) else None
 
     @field_validator("attacks")
     @classmethod
@@ -244,6 +256,18 @@ class StudySpec(Frozen):
         if not objectives:
             raise ValueError(f"name at least one of {', '.join(MEASURES)}")
         return objectives
+
+    @model_validator(mode="after")
+    def _static_rows_are_no_objective(self) -> Self:
+        asked = [name for name in ATTACKED if name in self.objectives]
+        if asked and self.robustness.static:
+            raise ValueError(
+                f"objectives.{asked[0]}: rows of a file (robustness.rows) are not attacked, and how"
+                " many of them a student gets right tells more of its likeness to the models that"
+                " they fooled; it is reported as robust_static, but is no objective. Give"
+                " robustness.rows a number, or take the objective out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _settings_fit(self) -> Self:
