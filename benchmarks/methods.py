@@ -23,10 +23,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from tune_distill import trial
+from tune_distill import reading, trial
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.prepare import Inputs, prepare
-from tune_distill.spec import resolve
+from tune_distill.spec import TrialConfig, resolve
 from tune_distill.spec.load import override
 from tune_distill.tasks import open_prepared
 from tune_distill.teacher import load as load_teacher
@@ -116,7 +116,8 @@ def work(document: dict[str, Any], inputs: Inputs, one: Row, storage: Path) -> d
         folder,
         lambda rung: rungs.append(rung.accuracy),
     )
-    task = open_prepared(inputs.task)
+    config = TrialConfig.from_params(dict(one.params))
+    task = open_prepared(reading.find(inputs.readings, config.student).task)  # in its own tokens
     student = load_teacher(folder / "student")
     heldout = accuracy(student, task.heldout, task.metric, "cpu").score
     shutil.rmtree(folder)
