@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from tune_distill import cache, families, general, initialise, measure, reading, student, tasks
 from tune_distill.folder import Rung, write_atomically
+from tune_distill.hardening import Rewording
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.measure.attack_rows import FILE
 from tune_distill.outcome import Outcome
@@ -27,7 +28,7 @@ from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
 from tune_distill.teacher.loading import quiet
-from tune_distill.train import Teacher, heads_of, train
+from tune_distill.train import Teacher, Texts, heads_of, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -93,6 +94,8 @@ def run(
         teacher=signals,
         teacher_shape=shapes[0],
         heads=heads_of(config.method, shapes, seed, basis),
+        hardening=config.robust,
+        texts=_texts(config, inputs, own, task, device),
         device=device,
         checkpoint=folder / "checkpoint",
     ):
@@ -158,6 +161,16 @@ def _signals(needs: Needs, inputs: Inputs, own: Reading, device: str) -> Teacher
     return cache.source(
         inputs.signals, partial(reading.model, inputs.teacher), needs, device, aligned
     )
+
+
+def _texts(
+    config: TrialConfig, inputs: Inputs, own: Reading, task: Prepared, device: str
+) -> Texts | None:
+    """The training rows as texts, for a defence that changes them."""
+    if not isinstance(config.robust, Rewording):
+        return None
+    table = inputs.resources.open(device).table
+    return Texts(task.rows("train").texts, reading.tokenizer(own), task.max_length, table)
 
 
 def _save(

@@ -18,6 +18,7 @@ from tune_distill.cli.single import train_single
 from tune_distill.export import bundle
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.methods import METHODS
+from tune_distill.spec import resolve
 
 FULL = "full"
 
@@ -102,6 +103,22 @@ def test_the_size_counts_the_embeddings_that_are_left(run):
     weights = load_file(few[2] / "student/model.safetensors")
     assert few[1].parameters == sum(tensor.numel() for tensor in weights.values())
     assert few[1].size_mb == pytest.approx(4e-6 * few[1].parameters)
+
+
+@pytest.mark.parametrize("key", [("kd", None, FULL), ("kd", None, FEW), ("kd", "stranger", FEW)])
+def test_a_constraint_knows_a_students_measures_before_it_is_built(run, study, inputs, key):
+    drawn, outcome, _ = run(*key)
+    measures = {name: outcome.measures()[name] for name in ("size_mb", "parameters", "flops")}
+
+    def asked(relation):
+        texts = [f"{name} {relation} {value!r}" for name, value in measures.items()]
+        return resolve(study[0] | {"constraints": [*texts, "accuracy >= 1.0"]})
+
+    assert prepare.infeasible(asked("<="), inputs, drawn) == []  # exactly what it will measure
+    assert prepare.infeasible(asked("<"), inputs, drawn) == [
+        f"{name} would be {value:.15g}; asked for is {name} < {value:.15g}"
+        for name, value in measures.items()
+    ]
 
 
 def test_students_learn_in_other_tokens(run):

@@ -50,6 +50,12 @@ class Answers(Method):
             total = total + weight * term
         return {**terms, "total": total}
 
+    def answered(self, student: Signals, teacher: Signals | None, batch: Batchwise) -> Tensor:
+        """The loss without the terms on the inside."""
+        if teacher is None:
+            raise ValueError(f"{self.name} needs the teacher's signals")
+        return self.weighted(self.answers(student, teacher, batch))
+
     def inside(
         self, student: Signals, teacher: Signals, heads: nn.Module | None
     ) -> dict[str, tuple[float, Tensor]]:

@@ -56,6 +56,7 @@ class Method:
 
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = True
+    answering: ClassVar[bool] = True  # whether `loss` reads the student's logits
     watched: ClassVar[tuple[str, ...]] = ()  # of what `loss` returns, what is no term of the loss
 
     def check(self, teacher: ModelShape, student: ModelShape, task: TaskShape) -> list[str]:
@@ -81,6 +82,10 @@ class Method:
         self, student: Signals, teacher: Signals | None, batch: Batchwise, heads: nn.Module | None
     ) -> dict[str, Tensor]:
         """Each term by name, unweighted, and their weighted sum as `total`."""
+        raise NotImplementedError
+
+    def answered(self, student: Signals, teacher: Signals | None, batch: Batchwise) -> Tensor:
+        """The part of the loss that reads logits alone, weighted; of a method that is answering."""
         raise NotImplementedError
 
     def broken(self, losses: Mapping[str, float]) -> str:

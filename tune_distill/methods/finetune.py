@@ -31,5 +31,9 @@ class FineTune(Method):
         heads: nn.Module | None,
     ) -> dict[str, Tensor]:
         """The error against the labels."""
-        term = hard(student.scores(), batch.labels)
+        term = self.answered(student, teacher, batch)
         return {"hard": term, "total": term}
+
+    def answered(self, student: Signals, teacher: Signals | None, batch: Batchwise) -> Tensor:
+        """All of the loss."""
+        return hard(student.scores(), batch.labels)

@@ -40,6 +40,7 @@ class Inside(Method):
     """The first phase: no answers, no labels."""
 
     name: ClassVar[str] = "tinybert"
+    answering: ClassVar[bool] = False
 
     layer_map: LayerMap = "uniform"
 

@@ -8,7 +8,7 @@
 
 prepare(spec, ...) -> (Reading, ...)      all of a study, before its first trial
 outlines(spec, ...) -> (Outline, ...)     the same for `check`, with nothing filed
-source, tokenizer, alignment, model       what a worker opens of a reading
+source, tokenizer, config, model, ...     what a worker opens of a reading
 
 A reading is folders. What can be told from them (which tokens of a model stay, which rows of text
 have the teacher's tokens) is told when it is needed, not filed.
@@ -16,7 +16,7 @@ have the teacher's tokens) is told when it is needed, not filed.
 
 from __future__ import annotations
 
-from tune_distill.reading.opened import alignment, model, source, tokenizer
+from tune_distill.reading.opened import alignment, config, model, source, tokenizer
 from tune_distill.reading.outline import Outline, outlines, some
 from tune_distill.reading.readings import Reading, find, foreign, prepare
 
@@ -24,6 +24,7 @@ __all__ = [
     "Outline",
     "Reading",
     "alignment",
+    "config",
     "find",
     "foreign",
     "model",

@@ -12,10 +12,11 @@ from tune_distill import tasks, teacher
 from tune_distill.cache import Alignment
 from tune_distill.reading.readings import Reading
 from tune_distill.tasks.pruning import numbers_in, same_tokens
-from tune_distill.teacher.embeddings import keep_tokens
+from tune_distill.teacher.embeddings import keep_tokens, renumber
+from tune_distill.teacher.loading import load_config
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @lru_cache(maxsize=2)
@@ -27,6 +28,17 @@ def model(folder: Path) -> PreTrainedModel:
 def source(reading: Reading) -> PreTrainedModel:
     """The model that a student starts from, with the reading's tokens alone."""
     return model(reading.source) if reading.tokenizer == reading.source else _pruned(reading)
+
+
+@lru_cache(maxsize=8)
+def config(reading: Reading) -> PreTrainedConfig:
+    """The config of `source(reading)`, told without its weights."""
+    found = load_config(reading.source, str(reading.source))
+    if reading.tokenizer != reading.source:
+        own = tokenizer(reading)
+        kept = numbers_in(own, teacher.load_tokenizer(reading.source))
+        renumber(found, kept, int(own.pad_token_id))
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""A study's resources: what its attacks read, checked before anything starts, copied once.
+"""A study's resources: what its attacks and defences read; checked first, copied once.
 
     robustness: {attacks: [table, wordnet, bae], resources: {table: near.parquet, wordnet: dict,
                  masked_lm: google-bert/bert-base-uncased}}
@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_distill.errors import SpecError
+from tune_distill.hardening.random_table import RandomTable
 from tune_distill.robustness import neighbours, static
 from tune_distill.robustness.attacks import RESOURCES, Attack
 from tune_distill.robustness.given import HOW, builtin_table, located, open_masked, open_table
 from tune_distill.robustness.opened import NONE, Opened
 from tune_distill.robustness.recipes import ATTACKS
 from tune_distill.robustness.table import Table
+from tune_distill.spec.space import nodes
 
 if TYPE_CHECKING:
     from tune_distill.spec import StudySpec
@@ -67,7 +69,7 @@ def check(spec: StudySpec) -> None:
     for name in _needed(spec):
         key, value = f"robustness.resources.{name}", getattr(given, name)
         if value is None and not _own_table(spec, name):
-            readers = [a for a in spec.robustness.attacks if name in ATTACKS[a].resources]
+            readers = [reader for reader, names in _readers(spec) if name in names]
             problems.append(f"{key}: missing; {_need(readers)} {HOW[name]}")
         elif value is not None and name != "masked_lm" and not Path(value).expanduser().exists():
             problems.append(f"{key}: {value} does not exist; give {HOW[name]}")
@@ -146,8 +148,15 @@ def _bound(spec: StudySpec, resources: Resources) -> list[Attack]:
 
 
 def _needed(spec: StudySpec) -> list[str]:
-    named = spec.robustness.attacks if spec.attacked else ()
-    return [name for name in RESOURCES if any(name in ATTACKS[one].resources for one in named)]
+    return [name for name in RESOURCES if any(name in names for _, names in _readers(spec))]
+
+
+def _readers(spec: StudySpec) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The attacks and the defences of a study, each with the resources that it reads."""
+    for name in spec.robustness.attacks if spec.attacked else ():
+        yield name, ATTACKS[name].resources
+    if nodes(spec.space.robust)[RandomTable.name] is not None:
+        yield RandomTable.name, ("table",)
 
 
 def _need(readers: Sequence[str]) -> str:

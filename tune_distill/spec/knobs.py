@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tune_distill.hardening import HARDENINGS, Hardening
 from tune_distill.methods import METHODS, Method
 from tune_distill.space import Params
 
 # A rule of `layers.py`, the teacher's blocks themselves ("2,4,6", quoted), or nothing of them.
 INIT = r"^(random|uniform|first|last|\d+(,\d+)*)$"
+PLAIN = "none"  # in the place of a defence
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -75,6 +77,7 @@ class TrialConfig:
     student: StudentSpec
     method: Method
     train: TrainSpec
+    robust: Hardening | None = None  # the defence, if there is one
 
     @classmethod
     def from_params(cls, params: Params) -> TrialConfig:
@@ -83,11 +86,14 @@ class TrialConfig:
         Raises:
             pydantic.ValidationError: the params are not those of one draw.
         """
-        name = str(params["method"])
+        name, robust = str(params["method"]), str(params.get("robust", PLAIN))
         return cls(
             student=StudentSpec(**_under("student.", params)),
             method=METHODS[name](**_under(f"method.{name}.", params)),
             train=TrainSpec(**_under("train.", params)),
+            robust=None
+            if robust == PLAIN
+            else HARDENINGS[robust](**_under(f"robust.{robust}.", params)),
         )
 
 

@@ -7,10 +7,11 @@ it exists, and every value that a range can reach is checked against the knob's 
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
 
+from tune_distill.hardening import HARDENINGS, Hardening
 from tune_distill.methods import METHODS, Method
 from tune_distill.space import (
     Branch,
@@ -23,7 +24,7 @@ from tune_distill.space import (
     Space,
     parse,
 )
-from tune_distill.spec.knobs import Frozen, StudentSpec, TrainSpec
+from tune_distill.spec.knobs import PLAIN, Frozen, StudentSpec, TrainSpec
 
 READINGS = 64  # ways to read the task's text, at most
 _REQUIRED: Any = ...
@@ -68,20 +69,26 @@ def _space_of(knobs: type[Frozen]) -> type[Frozen]:
     return model
 
 
-def _space_of_method(method: type[Method]) -> type[Frozen]:
-    hints = get_type_hints(method, include_extras=True)
-    fields = {f.name: _knob(hints[f.name], f.default) for f in dataclasses.fields(method)}
-    model: type[Frozen] = create_model(f"{method.name}Space", __base__=Frozen, **fields)
+def _space_of_option(option: type[Method] | type[Hardening]) -> type[Frozen]:
+    hints = get_type_hints(option, include_extras=True)
+    fields = {f.name: _knob(hints[f.name], f.default) for f in dataclasses.fields(option)}
+    model: type[Frozen] = create_model(f"{option.name}Space", __base__=Frozen, **fields)
     return model
 
 
 StudentSpace = _space_of(StudentSpec)
 TrainSpace = _space_of(TrainSpec)
-MethodSpaces = {name: _space_of_method(method) for name, method in METHODS.items()}
+MethodSpaces = {name: _space_of_option(method) for name, method in METHODS.items()}
+RobustSpaces: dict[str, type[Frozen]] = {
+    PLAIN: Frozen,
+    **{name: _space_of_option(defence) for name, defence in HARDENINGS.items()},
+}
 
 
 class _OneOrMore(Frozen):
-    """Base of the method's model: `method: kd` and `method: [finetune, kd]` are read, too."""
+    """Base of a branch's model: `method: kd` and `method: [finetune, kd]` are read, too."""
+
+    what: ClassVar[str] = "method"
 
     @model_validator(mode="before")
     @classmethod
@@ -91,7 +98,7 @@ class _OneOrMore(Frozen):
         if isinstance(data, list):
             data = {str(name): {} for name in data}
         if not data:
-            raise ValueError(f"name at least one method of {', '.join(METHODS)}")
+            raise ValueError(f"name at least one {cls.what} of {', '.join(cls.model_fields)}")
         return {n: {} if knobs is None else knobs for n, knobs in data.items()}
 
 
@@ -102,11 +109,23 @@ MethodSpace: type[Frozen] = create_model(
 )
 
 
+class _Robust(_OneOrMore):
+    what: ClassVar[str] = "defence"
+
+
+RobustSpace: type[Frozen] = create_model(
+    "RobustSpace",
+    __base__=_Robust,
+    **{name: (model | None, None) for name, model in RobustSpaces.items()},  # type: ignore[call-overload]
+)
+
+
 class SpaceSpec(Frozen):
-    """What is searched: the student, the method, the training."""
+    """What is searched: the student, the method, the defence, the training."""
 
     student: StudentSpace  # type: ignore[valid-type]
     method: MethodSpace  # type: ignore[valid-type]
+    robust: RobustSpace = RobustSpace.model_validate(PLAIN)  # type: ignore[valid-type]
     train: TrainSpace = TrainSpace()  # type: ignore[valid-type]
 
     @model_validator(mode="after")
@@ -132,15 +151,13 @@ class SpaceSpec(Frozen):
         return self
 
     def build(self) -> Space:
-        """The space to draw from, in the order student, method, train."""
+        """The space to draw from, in the order student, method, robust, train."""
         student = nodes(self.student)
         entries: dict[str, Distribution | Divisors | Branch] = {
             f"student.{name}": node for name, node in student.items()
         }
         entries["student.heads"] = Divisors(every(student["heads"]), of="student.hidden_size")
-        entries["method"] = Branch(
-            {name: nodes(knobs) for name, knobs in nodes(self.method).items() if knobs is not None}
-        )
+        entries["method"], entries["robust"] = branch(self.method), branch(self.robust)
         train = nodes(self.train)
         return Space(entries | {f"train.{name}": node for name, node in train.items()})
 
@@ -148,6 +165,11 @@ class SpaceSpec(Frozen):
 def nodes(model: Frozen) -> dict[str, Any]:
     """The fields of a model, by name: mypy knows none of a model that is made at run time."""
     return dict(model)
+
+
+def branch(model: Frozen) -> Branch:
+    """The options that are named, each with its knobs."""
+    return Branch({name: nodes(knobs) for name, knobs in nodes(model).items() if knobs is not None})
 
 
 def every(distribution: Distribution) -> tuple[Any, ...]:
@@ -165,6 +187,8 @@ def every(distribution: Distribution) -> tuple[Any, ...]:
 def as_yaml(params: Params) -> dict[str, Any]:
     """The `space` of a study that holds this one draw: every knob a constant."""
     tree: dict[str, Any] = {"student": {}, "method": {str(params["method"]): {}}, "train": {}}
+    if "robust" in params:
+        tree["robust"] = {str(params["robust"]): {}}
     for path, value in params.items():
         *groups, knob = path.split(".")
         if groups and value is not None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tune_distill import signals
 from tune_distill.errors import Diverged
+from tune_distill.hardening import Hardening
 from tune_distill.methods import Method, ModelShape
 from tune_distill.signals import Needs, Signals
 from tune_distill.spec import TrainSpec
@@ -26,10 +27,13 @@ from tune_distill.tasks import Batch, Encoded
 from tune_distill.tasks.batches import batches
 from tune_distill.train.checkpoint import Run, resume, save
 from tune_distill.train.course import Leg, legs, longest
+from tune_distill.train.defence import Defence
 from tune_distill.train.optimise import autocast, clip, optimizer_of, random_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from tune_distill.train.texts import Texts
 
 Teacher = Callable[[Batch, Needs], Signals]
 
@@ -55,6 +59,8 @@ def train(
     teacher: Teacher | None = None,
     teacher_shape: ModelShape | None = None,
     heads: nn.Module | None = None,
+    hardening: Hardening | None = None,
+    texts: Texts | None = None,
     device: str = "cpu",
     checkpoint: Path | None = None,
 ) -> Iterator[Epoch]:
@@ -69,6 +75,8 @@ def train(
         teacher: the teacher's signals of a batch; None for methods that need none.
         teacher_shape: the teacher's; None where it is the student's.
         heads: the method's train-only modules.
+        hardening: a defence, which takes over where its stage begins.
+        texts: of the rows; for a defence that changes them.
         device: where to train.
         checkpoint: a folder; written when the iterator is asked on after an epoch, and continued
             from when it is there.
@@ -77,12 +85,16 @@ def train(
         Diverged: the loss is not finite, or the method finds itself broken.
     """
     own = shape(student.config)
-    course = legs(method, (teacher_shape or own, own), longest(config, len(data)))
+    total = longest(config, len(data))
+    course = legs(method, (teacher_shape or own, own), total)
     modules = nn.ModuleDict({"student": student, "heads": heads or nn.Identity()}).to(device)
     run = Run(modules, optimizer_of(modules, config))
     if checkpoint is not None:
         resume(run, checkpoint, device)
-    training = _Training(run, course, data, config, seed, teacher, device)
+    defence = None
+    if hardening is not None:
+        defence = Defence(hardening, total, texts, seed, device, config.precision)
+    training = _Training(run, course, data, config, seed, teacher, device, defence)
     while run.epoch < config.epochs:
         losses = training.epoch()
         if reason := method.broken(losses):
@@ -102,11 +114,14 @@ class _Training:
     seed: int
     teacher: Teacher | None
     device: str
+    defence: Defence | None
 
     def epoch(self) -> dict[str, float]:
         """One pass over the data; the mean of each term."""
         run = self.run
         run.modules.train()
+        if self.defence is not None:
+            self.defence.begin(cast("PreTrainedModel", run.modules["student"]), run.epoch)
         sums: dict[str, Tensor] = {}
         counts: Counter[str] = Counter()
         with random_of(self.seed, run.epoch, self.device):
@@ -125,19 +140,27 @@ class _Training:
         leg = next(leg for leg in self.course if run.updates < leg.stop)
         if run.updates == leg.start:
             run.optimizer.state.clear()  # each phase is a training of its own
-        student = cast("PreTrainedModel", run.modules["student"])
         seen = self.teacher(batch, leg.given) if self.teacher and leg.given else None
-        with autocast(self.device, self.config.precision):
-            own = signals.run(student, batch.inputs(), leg.asked)
-        terms = leg.phase.method.loss(own, seen, batch, run.modules["heads"])
         run.optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()  # type: ignore[no-untyped-call]
+        terms = self._gradients(leg, batch, seen)
         clip(run.optimizer, self.config.clip)
         factor = leg.rate(run.updates, self.config.warmup)
         for group in run.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * factor * group["ratio"]
         run.optimizer.step()
         run.updates += 1
+        return terms
+
+    def _gradients(self, leg: Leg, batch: Batch, seen: Signals | None) -> dict[str, Tensor]:
+        """One forward and one backward pass, or what a defence makes of them; the terms."""
+        student = cast("PreTrainedModel", self.run.modules["student"])
+        heads = self.run.modules["heads"]
+        if self.defence is not None and self.run.updates >= self.defence.first:
+            return self.defence.learn(self.run.updates, student, leg, batch, seen, heads)
+        with autocast(self.device, self.config.precision):
+            own = signals.run(student, batch.inputs(), leg.asked)
+        terms = leg.phase.method.loss(own, seen, batch, heads)
+        terms["total"].backward()  # type: ignore[no-untyped-call]
         return terms
 
 
