@@ -18,16 +18,15 @@ from pydantic import ValidationError
 from tune_distill import cache, general, measure, reading, student, tasks, teacher
 from tune_distill.errors import SpecError
 from tune_distill.folder import write_atomically
-from tune_distill.hardening.random_table import RandomTable
 from tune_distill.methods import METHODS, Method, ModelShape, TaskShape
 from tune_distill.outcome import Outcome
 from tune_distill.reading import Reading
-from tune_distill.robustness import ATTACKS
 from tune_distill.robustness import resources as attack_resources
 from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
 from tune_distill.space import Params, Uniform
 from tune_distill.spec import StudySpec, TrialConfig
+from tune_distill.spec.bounds import passed
 from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
 from tune_distill.spec.study import ATTACKED
@@ -132,6 +131,7 @@ def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
     own, shape = reading.find(inputs.readings, config.student), task_shape(_opened(inputs.task))
     source = teacher_config(own.source)
     reasons = refusals(config, teacher_config(inputs.teacher), source, shape, own.of_teacher)
+    reasons = reasons or _beyond(spec, config, own)
     if reasons or spec.general is None or inputs.general is None:
         return reasons
     return general.refusals(
@@ -140,6 +140,15 @@ def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
         ModelShape(config.student.layers, config.student.hidden_size, config.student.heads),
         whole_vocabulary=own.tokenizer == inputs.teacher,
     )
+
+
+def _beyond(spec: StudySpec, config: TrialConfig, own: Reading) -> list[str]:
+    """The constraints that a student would break whatever it learned."""
+    if not spec.bounds:
+        return []
+    task = _opened(own.task)
+    shape = student.config(config.student, reading.config(own), task.label_names, task.kind)
+    return passed(spec.bounds, measure.known(shape, task.search.lengths))
 
 
 def refusals(
@@ -210,20 +219,7 @@ def load_task(spec: StudySpec, say: Say) -> Task:
             f" {task.name} has {what}; leave it out"
         )
     attack_resources.check(spec)
-    _check_table(spec)
     return task
-
-
-def _check_table(spec: StudySpec) -> None:
-    """Random neighbours are of the attacks' table, which is there where an attack reads it."""
-    drawn = nodes(spec.space.robust)[RandomTable.name] is not None
-    readers = [name for name, attack in ATTACKS.items() if "table" in attack.resources]
-    if drawn and not (spec.attacked and {*readers} & {*spec.robustness.attacks}):
-        raise SpecError(
-            f"space.robust.{RandomTable.name}: words become neighbours in the table that the "
-            f"attacks read, and no attack of this study reads one; an objective robust_worst with "
-            f"{' or '.join(readers)} among robustness.attacks would do"
-        )
 
 
 def needed(spec: StudySpec, shape: ModelShape, task: TaskShape) -> Needs:

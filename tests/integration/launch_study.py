@@ -110,12 +110,14 @@ def launch(
     keys: dict[str, Any] | None = None,
     space: dict[str, Any] | None = None,
     concurrent: int | None = None,
+    sections: dict[str, Any] | None = None,
     **more: Any,
 ) -> Standing:
-    """A search of the toy study; `keys` for its `search:` section, `more` for `search`."""
+    """A search of the toy study; `keys` of its `search:`, other `sections`, `more` for `search`."""
     asked = document(trials, **(keys or {}))
     asked["resources"] = {"concurrent": concurrent}
     asked["space"] = space or asked["space"]
+    asked |= sections or {}
     return search(
         resolve(asked),
         asked,

@@ -129,7 +129,10 @@ def test_check_shows_what_is_enqueued_and_how_much_of_it_holds(run):
     told = json.loads(run("check", "tiny.yaml", *asked, "--json").stdout)["enqueued"]["kd:sst2"]
     assert (told["method.kd.temperature"], told["method.kd.alpha"]) == (4.0, 0.5)
     assert "train.epochs" not in told  # this study fixes its epochs
-    assert "first  kd:sst2: method kd, temperature 4.0" in run("check", "tiny.yaml", *asked).stdout
+    assert (
+        "first  kd:sst2: method kd, temperature 4, alpha 0.5"
+        in run("check", "tiny.yaml", *asked).stdout
+    )
 
 
 def test_check_shows_what_a_smaller_vocabulary_does_and_saves(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -22,9 +23,11 @@ from ray import cloudpickle
 from tune_distill.errors import NoFeasibleStudent, SpecError, TuneDistillError
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
 from tune_distill.launch import Standing
+from tune_distill.launch.nodes import alive, look, require_shared
 from tune_distill.launch.session import ray_session
 from tune_distill.searcher import open_study
 from tune_distill.spec import ResourceSpec, resolve
+from tune_distill.spec.bounds import Bound, passed
 
 pytestmark = [
     # Ray's own: sockets, files and processes that it leaves to the interpreter's end.
@@ -149,6 +152,59 @@ def test_what_befalls_a_trial_befalls_no_other(tmp_path, folder):
     assert any(line.startswith("trial 3: its worker was lost") for line in lines)
     processes = {process for _, _, process in ran(folder)}
     assert len(processes) <= 2 + 3  # two side by side, reused, and one more for each that died
+
+
+def test_a_trial_over_its_time_is_pruned_at_an_epochs_end_and_keeps_what_it_reached(
+    tmp_path, folder
+):
+    resources = {"max_minutes_per_trial": 0.005, "concurrent": 1}  # 0.3 s, and an epoch takes 0.5
+    standing = launch(tmp_path, 2, {"nap": 0.5}, sections={"resources": resources})
+    assert standing.states == {"pruned": 2}
+    assert optuna_states(folder) == ["PRUNED"] * 2
+    for record in folder.records():
+        assert record.reason.startswith("stopped after epoch 1 of 3: 0.00")
+        assert [rung.epoch for rung in record.rungs] == [1]
+        assert record.seconds > 0.3
+
+
+def test_a_search_over_its_hours_starts_nothing_new_and_the_same_command_goes_on(tmp_path, folder):
+    lines: list[str] = []
+    keys = {"max_hours": 1 / 3600}  # a second: the first trial, and perhaps the second
+    launch(tmp_path, 6, {"nap": 0.5}, keys=keys, concurrent=1, say=lines.append)
+    done = len(folder.records())
+    assert done < 3
+    assert {record.state for record in folder.records()} <= {"complete"}  # what ran has finished
+    said = f"is over after {done} of 6 trials; the same command goes on"
+    assert lines[-1].endswith(said)
+    assert launch(tmp_path, 6, {}).states == {"complete": 6}
+
+
+def test_a_marker_is_looked_for_on_the_nodes_themselves(tmp_path):
+    (tmp_path / "there").touch()
+    nodes = alive()
+    assert len(nodes) == 1
+    assert look(nodes, tmp_path / "there") == [True]
+    assert look(nodes * 2, tmp_path / "elsewhere") == [False, False]
+    with pytest.raises(SpecError, match=rf"{re.escape(nodes[0].name)}.*mounted under the same"):
+        require_shared(tmp_path, nodes * 2, lambda them, file: look(them, file.with_suffix(".x")))
+
+
+def test_constraints_keep_draws_from_starting_and_trials_off_the_front(tmp_path, folder):
+    asked = {"constraints": ["size_mb <= 8", "accuracy >= 0.6"]}
+
+    def infeasible(_: dict[str, Any], params: dict[str, Any]) -> list[str]:
+        size = params["student.layers"] * params["student.hidden_size"] / 10
+        return passed([Bound.parse("size_mb <= 8")], {"size_mb": size})
+
+    standing = launch(tmp_path, 8, {}, sections=asked, infeasible=infeasible)
+    outcomes = {r.number: r.outcome for r in folder.records() if r.outcome}
+    assert len(outcomes) == 8
+    assert all(outcome.size_mb <= 8 for outcome in outcomes.values())
+    assert standing.rejected["infeasible"] > 0
+    assert standing.front
+    assert all(outcomes[n].accuracy >= 0.6 for n in standing.front)  # layers > 1
+    told = {t.number: t.constraints for t in optuna_trials(folder) if t.values}
+    assert told[standing.front[0]]["accuracy >= 0.6"] <= 0
 
 
 def test_failures_of_one_kind_in_a_row_stop_the_search_and_say_what_they_share(tmp_path, folder):

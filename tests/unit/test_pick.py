@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tune_distill.errors import NoFeasibleStudent, SpecError
-from tune_distill.export.pick import Bound, on_front, pick
+from tune_distill.export.pick import asked, pick
 from tune_distill.folder import TrialRecord
+from tune_distill.front import Front
 from tune_distill.outcome import Objective, Outcome
+from tune_distill.spec.bounds import Bound
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 50.0))
 
@@ -73,12 +75,12 @@ def test_a_bad_rule_says_what_would_work(rule, words):
 @pytest.mark.parametrize("text", ["size_mb", "size_mb=3", "size_mb<=big", "<=3"])
 def test_a_bad_bound_is_refused(text):
     with pytest.raises(SpecError, match="as in size_mb<=60"):
-        Bound.parse(text)
+        asked([text])
 
 
 def test_a_bound_on_an_unknown_measure_is_refused_by_name():
     with pytest.raises(SpecError, match=r"did you mean size_mb\?"):
-        Bound.parse("sise_mb<=3")
+        asked(["sise_mb<=3"])
 
 
 def test_ties_of_the_best_are_broken_by_the_other_objectives():
@@ -87,4 +89,4 @@ def test_ties_of_the_best_are_broken_by_the_other_objectives():
 
 
 def test_the_front_holds_what_nothing_dominates():
-    assert [on_front(RECORDS, AXES, r) for r in RECORDS[:4]] == [True, True, True, False]
+    assert Front(RECORDS, AXES).members == (0, 1, 2)

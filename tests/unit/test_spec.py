@@ -10,7 +10,7 @@ import yaml
 from tune_distill.errors import SpecError
 from tune_distill.methods import METHODS
 from tune_distill.space import at_random
-from tune_distill.spec import TrialConfig, dump, load, read, resolve
+from tune_distill.spec import TrialConfig, dump, enqueue, load, read, resolve
 from tune_distill.spec.load import find, override, parse, shipped
 from tune_distill.spec.space import as_yaml
 
@@ -76,6 +76,14 @@ def test_a_good_study_is_read_and_its_draws_are_trials():
             {"uniform": [0.5, 1.5]},
             "space.method.kd.alpha: 1.5 will not do: it should be less than or equal to 1",
         ),
+        ("space.robust", {}, "space.robust: name at least one defence of none, random_char"),
+        (
+            "space.robust.freelbb",
+            {},
+            "space.robust.freelbb: unknown defence; space.robust takes none, random_char,",
+        ),
+        ("space.robust.pgd.stage", "teacher", "space.robust.pgd.stage: 'teacher' will not do"),
+        ("space.robust.vat.steps", [0, 1], "space.robust.vat.steps: 0 will not do"),
         ("space.train.learning_rate", "2e-5", "a float needs a point, as in 2.0e-5"),
         ("space.train.epochs", {"log": [1.0, 3.0]}, "space.train.epochs: 1.0 will not do"),
         ("objectives", {}, "objectives: name at least one of accuracy,"),
@@ -97,6 +105,7 @@ def test_a_good_study_is_read_and_its_draws_are_trials():
             "robustness.attacks.0: unknown attack; there are char, pruthi, table, wordnet, bae,"
             " textbugger (did you mean table?)",
         ),
+        ("robustness.rows", 0, "robustness.rows: a number of rows, 1 or more, or a file of rows"),
         ("robustness.attacks", ["char", "char"], "robustness.attacks: name at least one of char,"),
     ],
 )
@@ -180,6 +189,48 @@ def test_a_draw_written_as_a_study_draws_itself():
         assert fixed == draw
 
 
+def test_a_defence_is_a_branch_and_its_draws_are_written_as_studies():
+    robust = {"none": {}, "freelb": {"steps": 2, "stage": ["during", "after"]}, "random_char": {}}
+    study = resolve({**GOOD, "space": {**GOOD["space"], "robust": robust}})
+    seen = set()
+    for seed in range(30):
+        draw = study.search_space.draw(at_random(random.Random(seed))) | {"train.seed": seed}
+        again = resolve({**GOOD, "space": as_yaml(draw)})
+        assert again.search_space.draw(at_random(random.Random(99))) == draw
+        defence = TrialConfig.from_params(draw).robust
+        assert (defence.name if defence else "none") == draw["robust"]
+        seen.add((draw["robust"], defence and defence.stage))
+        if draw["robust"] == "freelb":
+            assert draw["robust.freelb.steps"] == defence.steps == 2
+    assert seen == {
+        ("none", None),
+        ("freelb", "during"),
+        ("freelb", "after"),
+        ("random_char", "during"),
+    }
+
+
+@pytest.mark.parametrize("robust", ["freelb", ["freelb"], {"freelb": None}])
+def test_defence_names_alone_are_enough_and_none_is_the_default(robust):
+    study = resolve({**GOOD, "space": {**GOOD["space"], "robust": robust}})
+    assert study.search_space.draw(at_random(random.Random(0)))["robust"] == "freelb"
+    plain = resolve(GOOD).search_space.draw(at_random(random.Random(0)))
+    assert plain["robust"] == "none"
+    del plain["robust"]  # as drawn before there were defences
+    assert TrialConfig.from_params(plain).robust is None
+
+
+@pytest.mark.parametrize(
+    ("robust", "expected"),
+    [("none", {}), ("freelb", {}), (["freelb", "none"], {"robust": "none"})],
+)
+def test_a_published_setting_is_tried_without_a_defence(robust, expected):
+    # Where there is one option alone, nothing is drawn and nothing to be said.
+    space = resolve({**GOOD, "space": {**GOOD["space"], "robust": robust}}).search_space
+    said = enqueue.setting("kd:sst2", space)
+    assert {name: value for name, value in said.items() if name.startswith("robust")} == expected
+
+
 def test_a_document_survives_yaml(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(dump(GOOD))
@@ -188,7 +239,7 @@ def test_a_document_survives_yaml(tmp_path):
 
 def test_every_shipped_study_loads_and_draws_trials():
     studies = shipped()
-    assert len(studies) == 10, "the studies that are shipped were not found"
+    assert len(studies) == 11, "the studies that are shipped were not found"
     for name, path in studies.items():
         study = load(path)
         assert study.name == name

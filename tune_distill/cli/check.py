@@ -73,13 +73,12 @@ def _samples(
     readings: Sequence[Outline],
 ) -> list[dict[str, Any]]:
     """Feasible draws, each with what it weighs and costs."""
-    from tune_distill import reading, student
+    from tune_distill import measure, reading, student
     from tune_distill.errors import NoFeasibleStudent
-    from tune_distill.measure.flops import flops
-    from tune_distill.measure.size import size_mb
     from tune_distill.prepare import refusals, task_shape
     from tune_distill.space import at_random
     from tune_distill.spec import TrialConfig
+    from tune_distill.spec.bounds import passed
 
     suggest = at_random(random.Random(spec.search.seed))
     found: list[dict[str, Any]] = []
@@ -92,16 +91,18 @@ def _samples(
         if reasons:
             continue
         shape = student.config(config.student, own.config, task.label_names, task.kind)
-        once = flops(shape, own.lengths)
+        known = measure.known(shape, own.lengths)
+        if reasons := passed(spec.bounds, known):
+            continue
+        once = known["flops"]
         trained = task.train if config.method.needs_teacher else task.train.labelled()
+        passes = config.robust.cost if config.robust else 1.0
         found.append(
             {
                 "params": params,
-                "parameters": student.parameters(shape),
-                "size_mb": size_mb(student.parameters(shape)),
-                "flops": once,
+                **known,
                 # forward and backward cost three forward passes
-                "training_flops": 3 * once * len(trained) * config.train.epochs,
+                "training_flops": 3 * once * len(trained) * config.train.epochs * passes,
                 "teacher_flops_ratio": taught / once,
             }
         )

@@ -29,13 +29,12 @@ def export(
 ) -> None:
     """Write a finished student as a Hugging Face folder, with its card and its config."""
     from tune_distill import export as exporter
-    from tune_distill.export.pick import on_front
+    from tune_distill.front import Front
     from tune_distill.spec import resolve
 
     folder, document = opened(study, storage)
     spec, records = resolve(document), folder.records()
-    bounds = [exporter.Bound.parse(text) for text in where]
-    record = exporter.pick(records, spec.axes, pick, bounds)
+    record = exporter.pick(records, spec.axes, pick, [*spec.bounds, *exporter.asked(where)])
     target = to or Path("students") / f"{spec.name}-trial-{record.number}"
     exporter.bundle(
         folder,
@@ -44,7 +43,7 @@ def export(
         spec.axes,
         target,
         teacher=measures.measures() if (measures := folder.teacher()) else {},
-        on_front=on_front(records, spec.axes, record),
+        on_front=record.number in Front(records, spec.axes, spec.bounds).members,
         replace=replace,
     )
     if as_json:

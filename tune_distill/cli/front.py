@@ -76,7 +76,7 @@ def _data(study: str, storage: Path) -> dict[str, Any]:
     spec = resolve(document)
     outcome = folder.teacher()
     teacher = outcome.measures() if outcome else None
-    return front_data(folder.records(), spec.axes, teacher, spec.name)
+    return front_data(folder.records(), spec.axes, teacher, spec.name, spec.bounds)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from tune_distill.folder import Rung, TrialRecord
 from tune_distill.launch import Standing, standing
 from tune_distill.outcome import Objective, losses
 from tune_distill.space import Params
+from tune_distill.spec.bounds import Bound
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Progress:
     records: list[TrialRecord] = field(default_factory=list)  # ended earlier, then here
     running: dict[int, Running] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+    bounds: Sequence[Bound] = ()  # the study's constraints
 
     def __post_init__(self) -> None:
         self.earlier = len(self.records)
@@ -61,7 +63,7 @@ class Progress:
         self.rejected = now.rejected
 
     def _refresh(self) -> None:
-        self.now = standing(self.records, self.axes, self.wanted, self.rejected, False)
+        self.now = standing(self.records, self.axes, self.wanted, self.rejected, False, self.bounds)
 
     def counts(self) -> str:
         """`running 2 · complete 6 · failed 1 · front 4 · hypervolume 0.412`."""

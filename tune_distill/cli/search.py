@@ -37,6 +37,7 @@ def search(
     """Run a study, or what is left of it: the same command resumes."""
     from tune_distill import prepare, trial
     from tune_distill.cli.watch import watched
+    from tune_distill.front import Front
     from tune_distill.launch import search as launch
     from tune_distill.spec import resolve
     from tune_distill.spec.load import find, read
@@ -64,6 +65,7 @@ def search(
         say(f"interrupted; what was finished is kept. To go on: {again()}")
         raise
     _conclude(spec, standing, storage, tracking_uri, as_json)
+    Front(standing.records, spec.axes, spec.bounds).require()
 
 
 def again() -> str:
@@ -95,4 +97,5 @@ def _conclude(
     say(f"front: {folder / 'front.html'} ({len(standing.front)} students)")
     ui = f"mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}"
     say(f"mlflow: {redacted(uri) if uri else ui}")
-    say(f"export: tune-distill export {spec.name} --pick knee{at}")
+    if standing.front:
+        say(f"export: tune-distill export {spec.name} --pick knee{at}")

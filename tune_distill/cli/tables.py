@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tune_distill.spec.knobs import PLAIN
+
 WIDE = 110  # columns of a terminal from which on a table shows everything
 
 
@@ -16,7 +18,7 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
     """Prints the trials of a front, the best of the first objective first; the knee is marked."""
     console = _console()
     if not rows:
-        console.print("no trial of this study is complete yet")
+        console.print(_none(data))
         return
     names = [o["name"] for o in data["objectives"]]
     table = _table("trial", *names)
@@ -26,7 +28,8 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
     best = first["goal"] == "max"
     for row in sorted(rows, key=lambda r: r["objectives"][first["name"]], reverse=best):
         marks = ["knee"] if row["number"] == data["knee"] else []
-        marks += [] if row["on_front"] else ["dominated"]
+        marks += ["dominated"] if row["dominated_by"] else []
+        marks += [f"not {bound}" for bound in row["breaks"]]
         table.add_row(
             str(row["number"]),
             *(_measure(n, row) for n in names),
@@ -40,6 +43,14 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
         console.print(f"\nteacher: {told}")
     states = ", ".join(f"{count} {state}" for state, count in data["counts"].items() if count)
     console.print(f"hypervolume: {data['hypervolume']:.4g} ({states})")
+
+
+def _none(data: Mapping[str, Any]) -> str:
+    """Why there is no row to show."""
+    if not data["trials"]:
+        return "no trial of this study is complete yet"
+    asked = " and ".join(data["constraints"])
+    return f"none of {len(data['trials'])} complete trials satisfies {asked}; --all shows them"
 
 
 def sample_table(summary: Mapping[str, Any]) -> None:
@@ -60,7 +71,10 @@ def sample_table(summary: Mapping[str, Any]) -> None:
         f"{train}, {task['search']:,} search, {task['heldout']:,} held-out rows"
     )
     for name, setting in summary["enqueued"].items():
-        knobs = (f"{path.rpartition('.')[2]} {value}" for path, value in setting.items())
+        knobs = (
+            f"{path.rpartition('.')[2]} {f'{value:.3g}' if isinstance(value, float) else value}"
+            for path, value in setting.items()
+        )
         console.print(f"first  {name}: {', '.join(knobs)}")
     console.print()
     table = _table("parameters", "size", "FLOPs a text", "training", "teacher / student")
@@ -111,10 +125,14 @@ def _student(params: Mapping[str, Any], console: Console) -> list[str]:
     heads = f", {params['student.heads']} heads" if console.width >= WIDE else ""
     student = f"{params['student.layers']} x {params['student.hidden_size']}{heads}"
     vocab, checkpoint = (params.get(f"student.{knob}") for knob in ("vocab", "checkpoint"))
+    family = params.get("student.family", "bert")
+    student = student if family == "bert" else f"{family} {student}"
     student += f", {vocab:,} tokens" if isinstance(vocab, int) else ""
     student += f" of {checkpoint}" if checkpoint else ""
     wide = [str(params["student.init"]), f"{params['train.learning_rate']:.2g}"]
-    return [student, " ".join([method, *knobs]), *(wide if console.width >= WIDE else [])]
+    robust = params.get("robust", PLAIN)
+    defence = [] if robust == PLAIN else [f"+ {robust}"]
+    return [student, " ".join([method, *knobs, *defence]), *(wide if console.width >= WIDE else [])]
 
 
 def _measure(name: str, row: Mapping[str, Any]) -> str:

@@ -35,7 +35,8 @@ def watched(
     records = folder.records()
     folder.write_teacher(inputs.outcome)
     with ExitStack() as stack:
-        display = Display(spec.name, Progress(spec.axes, spec.search.trials, records))
+        progress = Progress(spec.axes, spec.search.trials, records, bounds=spec.bounds)
+        display = Display(spec.name, progress)
         tracker = stack.enter_context(
             Tracker(folder, spec.name, uri, say=display.say, resend=resend)
         )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tune_distill.export.bundle import bundle
-from tune_distill.export.pick import Bound, pick
+from tune_distill.export.pick import asked, pick
 
-__all__ = ["Bound", "bundle", "pick"]
+__all__ = ["asked", "bundle", "pick"]

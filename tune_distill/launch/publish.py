@@ -49,7 +49,7 @@ class Publisher:
 
     def _write(self, now: Standing) -> Mapping[str, Path]:
         spec = self._spec
-        data = front_data(now.records, spec.axes, self._teacher.measures(), spec.name)
+        data = front_data(now.records, spec.axes, self._teacher.measures(), spec.name, spec.bounds)
         files = {name: self._folder.path / name for name in ("front.json", "front.html")}
         write_atomically(files["front.json"], json.dumps(data, indent=1))
         write_atomically(files["front.html"], report(data))

@@ -18,7 +18,9 @@ from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.launch.limits import Hours
 from tune_distill.launch.listeners import Audience, Listener
+from tune_distill.launch.nodes import alive, require_shared
 from tune_distill.launch.resume import admit, set_aside
 from tune_distill.launch.session import concurrency, interruptible, ray_session
 from tune_distill.launch.standing import Standing, standing
@@ -26,7 +28,7 @@ from tune_distill.launch.streak import Streak
 from tune_distill.launch.watch import Stop, Watch
 from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run, obituary, work
 from tune_distill.lock import locked
-from tune_distill.searcher import AskTell, Draw, open_study
+from tune_distill.searcher import AskTell, Draw, add_known, open_study
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, dump
 
@@ -70,7 +72,8 @@ def search(
         The trials and their front.
 
     Raises:
-        SpecError: the folder holds another study, or a trial fits no machine.
+        SpecError: the folder holds another study, or isn't seen from all nodes; or a trial fits no
+            machine.
         NoFeasibleStudent: no draw of the space can be trained.
         TuneDistillError: another search runs the study; or its trials fail, all in the same way.
         KeyboardInterrupt: Ctrl-C; all that was done is kept.
@@ -99,10 +102,14 @@ class _Search:
         self.spec, self.job, self.audience, self.say = spec, job, audience, say
         self.records = {record.number: record for record in job.folder.records()}
         self.streak = Streak()
+        study = open_study(job.folder, spec)
+        add_known(study, job.folder, spec, say)
+        self.hours = Hours(spec)
         self.asker = AskTell(
-            open_study(job.folder, spec),
+            study,
             spec,
             job.folder,
+            late=self.hours.over,
             started=lambda draw: audience.started(draw.number, draw.params),
             ended=self._ended,
             unfiled=self._unfiled,
@@ -117,9 +124,12 @@ class _Search:
                 ray_session(self.spec.resources, address, num_cpus, temporary),
                 interruptible() as self.watch.interrupted,
             ):
+                require_shared(self.job.folder.path, alive())
                 side_by_side = concurrency(self.spec.resources, elastic=address is not None)
-                while self._left() > 0 and not self.asker.exhausted:
+                while self._left() > 0 and not self.asker.exhausted and not self.hours.over():
                     self._round(side_by_side)
+        if self._left() > 0 and self.hours.over():
+            self.say(self.hours.said(len(self.records)))
         if self.asker.exhausted:
             self.say(
                 f"the space is exhausted after {len(self.records)} of {self.spec.search.trials} "
@@ -137,7 +147,7 @@ class _Search:
             raise stop.reason from None
         if self.asker.error:
             raise self.asker.error
-        if len(self.records) == before and not self.asker.exhausted:
+        if len(self.records) == before and not self.asker.exhausted and not self.hours.over():
             raise TuneDistillError(
                 f"Ray Tune gave up with {self._left()} trials to go; the same command goes on"
             )
@@ -190,6 +200,7 @@ class _Search:
             self.spec.search.trials,
             asker.rejected,
             asker.exhausted,
+            self.spec.bounds,
         )
         self.audience.front(now)
         return now

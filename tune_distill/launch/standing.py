@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tune_distill import pareto
 from tune_distill.folder import TrialRecord
-from tune_distill.outcome import Objective, losses, reference_losses
+from tune_distill.front import Front
+from tune_distill.outcome import Objective
+from tune_distill.spec.bounds import Bound
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Standing:
 
     wanted: int  # trials
     records: tuple[TrialRecord, ...]  # of the ended trials, by number
-    front: tuple[int, ...]  # numbers of the complete trials that nothing dominates
+    front: tuple[int, ...]  # numbers of its trials
     hypervolume: float  # towards the objectives' references
     rejected: Mapping[str, int] = field(default_factory=dict)  # draws: infeasible, duplicate
     exhausted: bool = False  # the space holds nothing new
@@ -36,17 +36,16 @@ def standing(
     wanted: int,
     rejected: Mapping[str, int],
     exhausted: bool,
+    bounds: Sequence[Bound] = (),
 ) -> Standing:
     """How a search with these records stands."""
     ordered = sorted(records, key=lambda record: record.number)
-    complete = [record for record in ordered if record.outcome is not None]
-    points = losses([record.outcome for record in complete if record.outcome], axes)
-    best = np.flatnonzero(pareto.front(points))
+    front = Front(ordered, axes, bounds)
     return Standing(
         wanted=wanted,
         records=tuple(ordered),
-        front=tuple(complete[i].number for i in best),
-        hypervolume=pareto.hypervolume(points, reference_losses(axes)),
+        front=front.members,
+        hypervolume=pareto.hypervolume(front.losses, front.corner),
         rejected=dict(rejected),
         exhausted=exhausted,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ray import tune
 
-from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
+from tune_distill.folder import Rung, State, StudyFolder, TrialRecord, write_atomically
+from tune_distill.launch.limits import OverTime, check_time
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
@@ -70,19 +72,28 @@ def work(job: Job[Any], config: Mapping[str, Any]) -> None:
     number, params, began = config["number"], config["params"], config["started"]
     record = job.folder.read(number)  # there when a worker died between filing and reporting
     if record is None:
+        if not job.folder.study.is_file():  # on a node that joined after `nodes.require_shared`
+            where = f"{job.folder.study} is not there on the node {socket.gethostname()}"
+            tune.report({"final": False, "halt": where})
+            return
         folder = claim(job.folder.trial(number), params)
         clock = time.time() - worked(job.read_rungs(folder))
+        outcome: Outcome | None = None
+        state: State = "failed"
+        reason = ""
         try:
-            outcome, reason = _attempt(job, params, folder), ""
+            outcome, state = _attempt(job, params, folder, clock), "complete"
+        except OverTime as over:
+            state, reason = "pruned", str(over)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in UNWRITABLE:
                 tune.report({"final": False, "halt": _line(error)})
                 return
-            outcome, reason = None, _line(error)
+            reason = _line(error)
             write_atomically(folder / "error.txt", traceback.format_exc())
         record = TrialRecord(
             number=number,
-            state="complete" if outcome else "failed",
+            state=state,
             params=params,
             outcome=outcome,
             rungs=job.read_rungs(folder),
@@ -140,14 +151,19 @@ def worked(rungs: Sequence[Rung]) -> float:
     return sum(ends) + (rungs[-1].seconds if rungs else 0.0)
 
 
-def _attempt(job: Job[Any], params: Params, folder: Path) -> Outcome:
+def _attempt(job: Job[Any], params: Params, folder: Path, clock: float) -> Outcome:
     spec = _study(job.study)
+
+    def report(rung: Rung) -> None:
+        _report(rung)
+        check_time(spec.resources.max_minutes_per_trial, time.time() - clock, rung, params)
+
     outcome = job.run(
         spec,
         params,
         job.inputs,
         folder,
-        _report,
+        report,
         threads=spec.resources.threads,
         device=spec.resources.device,
     )

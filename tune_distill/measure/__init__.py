@@ -13,6 +13,7 @@ from tune_distill.errors import DataError
 from tune_distill.measure.accuracy import Accuracy, accuracy
 from tune_distill.measure.attack_rows import write_rows
 from tune_distill.measure.flops import counted, flops
+from tune_distill.measure.known import known as known
 from tune_distill.measure.robustness import robustness, select_rows
 from tune_distill.measure.size import size_mb
 from tune_distill.outcome import Interval, Outcome

@@ -21,9 +21,9 @@ TRIAL = "trial"  # an axis that is no objective
 
 
 def stairs(data: Data, x: str, y: str) -> go.Scatter:
-    """What nothing reaches in these two objectives: the whole front, where there are but two."""
+    """What nothing allowed beats in two objectives: the whole front, where there are but two."""
     sign = {o["name"]: -1.0 if o["goal"] == "max" else 1.0 for o in data["objectives"]}
-    pairs = [(t["objectives"][x], t["objectives"][y]) for t in data["trials"]]
+    pairs = [(t["objectives"][x], t["objectives"][y]) for t in data["trials"] if not t["breaks"]]
     table = np.array([[sign[x] * a, sign[y] * b] for a, b in pairs]).reshape(-1, 2)
     best = [pairs[i] for i in np.flatnonzero(pareto.front(table))]
     best.sort(key=lambda point: (sign[x] * point[0], sign[y] * point[1]))

@@ -45,13 +45,16 @@ def _facts(data: Data) -> str:
     total = sum(counts.values())
     states = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
     said = [f"{total} {'trial' if total == 1 else 'trials'} ended: {states or 'none'}."]
+    if data["constraints"]:
+        who = "Those on the front satisfy" if data["front"] else "None satisfies"
+        said.append(f"{who} {' and '.join(data['constraints'])}.")
     if data["front"]:
         said.append("No student beats these in one objective without losing in another.")
     return html.escape(" ".join(said))
 
 
 def _tiles(data: Data) -> str:
-    if not data["trials"]:
+    if not data["front"]:
         return ""
     tiles = [
         _tile(
@@ -90,13 +93,17 @@ def _legend(data: Data) -> str:
     teacher = any(o["name"] in (data["teacher"] or {}) for o in data["objectives"])
     drawn = [
         ("circle", "on the front, with 95 % intervals", True),
-        ("dot", "dominated", any(not t["on_front"] for t in data["trials"])),
+        ("dot", _others(data), any(not t["on_front"] for t in data["trials"])),
         ("diamond", "the knee: nearest to the best of all objectives", several),
         ("star", "teacher", teacher),
         ("stairs", "the limit reached in two objectives", several),
     ]
     keys = [_key(shape, text) for shape, text, shown in drawn if shown and data["trials"]]
     return "".join(keys)
+
+
+def _others(data: Data) -> str:
+    return "dominated, or beyond a constraint" if data["constraints"] else "dominated"
 
 
 def _key(shape: str, text: str) -> str:
@@ -111,6 +118,8 @@ def _charts(data: Data) -> str:
     charts = [
         _chart(figures.projection(data, x, y), f"{_bare(y)} against {_bare(x)}") for x, y in pairs
     ] or [_chart(figures.single(data, names[0]), f"{_bare(names[0])} by trial")]
+    if not data["front"]:
+        return _grid(charts)
     progress = _chart(figures.progress(data), "hypervolume after each trial")
     if len(charts) % 2 and len(charts) > 1:
         return _grid([*charts, progress])

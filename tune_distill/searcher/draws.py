@@ -48,6 +48,18 @@ def through(trial: Trial) -> Suggest:
     return suggest
 
 
+def reaches(distribution: Distribution, value: Scalar) -> bool:
+    """Whether a distribution can draw a value."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match distribution:
+        case Uniform(low, high):  # LogUniform is one
+            return number and low <= float(value or 0) <= high
+        case IntRange(low, high, step):
+            return number and value in range(low, high + 1, step)
+        case _:
+            return value in distribution.ends()
+
+
 def as_optuna(
     space: Space, params: Mapping[str, Scalar]
 ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:

@@ -9,28 +9,22 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
-from optuna.trial import TrialState, create_trial
+from optuna.trial import Trial, TrialState, create_trial
 
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.searcher.draws import as_optuna
+from tune_distill.searcher.samplers import STATIC, sampler
 from tune_distill.spec import StudySpec
 
-SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
-    "tpe": TPESampler,
-    "nsga2": NSGAIISampler,
-    "random": RandomSampler,
-}
 STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -44,7 +38,8 @@ def open_study(folder: StudyFolder, spec: StudySpec) -> optuna.Study:
     Only the owner of the study's lock may call this: what another process left half written in
     the journal is dropped.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet = spec.search.sampler in STATIC  # they warn of what we document, in every other draw
+    optuna.logging.set_verbosity(optuna.logging.ERROR if quiet else optuna.logging.WARNING)
     _mend(folder.journal)
     study = optuna.create_study(
         storage=JournalStorage(_Journal(str(folder.journal))),
@@ -62,13 +57,28 @@ def open_study(folder: StudyFolder, spec: StudySpec) -> optuna.Study:
     return study
 
 
-def sampler(spec: StudySpec, trials: int) -> BaseSampler:
-    """The study's sampler, its seed of (the study's seed, the trials so far).
+def tell(study: optuna.Study, record: TrialRecord, spec: StudySpec) -> None:
+    """Tells Optuna how a trial ended; its constraints first, since then it is closed.
 
-    With the study's seed alone a resumed search would repeat its first draws.
+    Not by a sampler's `constraints_func`, which Optuna 5 deprecates.
     """
-    seed = int(np.random.SeedSequence([spec.search.seed, trials]).generate_state(1)[0])
-    return SAMPLERS[spec.search.sampler](seed=seed)
+    known = study.get_trials(deepcopy=False)[record.number]
+    for name, excess in constraints(record, spec).items():
+        if name not in known.constraints:  # killed between the two, a search finds it there
+            Trial(study, known._trial_id).set_constraint(name, excess)
+    study.tell(record.number, values=values(record, spec), state=STATES[record.state])
+
+
+def constraints(record: TrialRecord, spec: StudySpec) -> dict[str, float]:
+    """By how much a record passes each constraint, at most 0 where it holds; none if unmeasured."""
+    if record.outcome is None:
+        return {}
+    measures = record.outcome.measures()
+    return {
+        str(bound): bound.excess(measures[bound.measure])
+        for bound in spec.bounds
+        if bound.measure in measures
+    }
 
 
 def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:
@@ -128,6 +138,7 @@ def _add_missing(study: optuna.Study, spec: StudySpec, records: Sequence[TrialRe
             create_trial(
                 state=STATES[record.state],
                 values=values(record, spec),
+                constraints=constraints(record, spec),
                 params=params,
                 distributions=distributions,
                 user_attrs={"params": record.params, "seed": record.params.get("train.seed")},

@@ -2,7 +2,7 @@
 
 A setting's method knobs always hold; its training knobs hold where the space searches them and
 reaches them: a study that fixes its epochs, for equal budgets, keeps them. What a setting doesn't
-say, the student above all, is drawn as usual.
+say, the student above all, is drawn as usual; a defence is not, where the space has `none`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tune_distill.space import (
     Space,
     Uniform,
 )
+from tune_distill.spec.knobs import PLAIN
 from tune_distill.spec.problems import did_you_mean
 
 
@@ -41,6 +42,9 @@ def setting(name: str, space: Space) -> Params:
         searched = isinstance(node, Distribution) and not isinstance(node, Constant)
         if not path.startswith("train.") or (searched and _reaches(node, value)):
             kept[path] = value
+    defences = space.options("robust")
+    if PLAIN in defences and len(defences) > 1:
+        kept["robust"] = PLAIN  # no paper of them defends its student
     return kept
 
 

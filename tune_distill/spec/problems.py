@@ -44,8 +44,8 @@ def _line(
 
 def _called(parents: Sequence[str]) -> tuple[str, str]:
     """What the model at `parents` is called, and what its keys are."""
-    if list(parents) == ["space", "method"]:
-        return "space.method", "method"
+    if list(parents) in (["space", "method"], ["space", "robust"]):
+        return ".".join(parents), "method" if parents[-1] == "method" else "defence"
     if "space" in parents:
         return parents[-1], "knob"
     return (parents[-1] if parents else "a study"), "key"
@@ -59,7 +59,7 @@ def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
         if inner is None:
             return []
         model = inner
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type

@@ -11,6 +11,7 @@ from tune_distill.methods import METHODS, Method
 from tune_distill.outcome import MEASURES, Goal, Objective
 from tune_distill.space import Constant, Space
 from tune_distill.spec import enqueue
+from tune_distill.spec.bounds import Bound
 from tune_distill.spec.knobs import Fraction, Frozen, PositiveInt, TrainSpec
 from tune_distill.spec.problems import did_you_mean
 from tune_distill.spec.space import MethodSpace, SpaceSpec, nodes
@@ -201,11 +202,20 @@ class ObjectiveSpec(Frozen):
     reference: float  # the worst value of interest: hypervolume's corner
 
 
+def _stated(text: str) -> str:
+    Bound.parse(text)
+    return text
+
+
+Constraint = Annotated[str, AfterValidator(_stated)]
+
+
 class ResourceSpec(Frozen):
     """What Ray gives a trial."""
 
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0.0
+    max_minutes_per_trial: Annotated[float, Field(gt=0)] | None = None  # then stopped: PRUNED
     concurrent: PositiveInt | None = None  # None: as many as the resources allow
 
     @property
@@ -223,9 +233,11 @@ class SearchSpec(Frozen):
     """How the space is searched."""
 
     trials: PositiveInt = 20
-    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    sampler: Literal["tpe", "nsga2", "nsga3", "gp", "random", "qmc"] = "tpe"
     seed: Annotated[int, Field(ge=0)] = 0
     enqueue: tuple[str, ...] = ()  # published settings to try first: pkd:sst2, lad:rte, tinybert
+    known: str | None = Field(default=None, alias="from")  # an earlier study: its name or folder
+    max_hours: Annotated[float, Field(gt=0)] | None = None  # of a run; no trial starts later
     max_failures: Annotated[int, Field(ge=0)] = 2  # restarts of a trial whose worker died
 
     @field_validator("enqueue")
@@ -246,6 +258,7 @@ class StudySpec(Frozen):
     space: SpaceSpec
     general: GeneralSpec | None = None
     objectives: dict[Measure, ObjectiveSpec]
+    constraints: tuple[Constraint, ...] = ()  # "size_mb <= 60": no trial beyond is on the front
     robustness: RobustnessSpec = RobustnessSpec()
     search: SearchSpec = SearchSpec()
     resources: ResourceSpec = ResourceSpec()
@@ -270,6 +283,16 @@ class StudySpec(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _constraints_are_measured(self) -> Self:
+        for at, bound in enumerate(self.bounds):
+            if bound.measure in ATTACKED and not self.attacked:
+                raise ValueError(
+                    f"constraints.{at}: {bound} bounds what no trial of this study measures: "
+                    f"attacks run where {' or '.join(ATTACKED)} is an objective"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _settings_fit(self) -> Self:
         if wrong := enqueue.misfits(self.search.enqueue, self.search_space):
             raise ValueError(
@@ -281,6 +304,11 @@ class StudySpec(Frozen):
     def axes(self) -> tuple[Objective, ...]:
         """The objectives, in the order of the YAML."""
         return tuple(Objective(n, o.goal, o.reference) for n, o in self.objectives.items())
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The constraints."""
+        return tuple(map(Bound.parse, self.constraints))
 
     @cached_property
     def search_space(self) -> Space:
