@@ -55,11 +55,17 @@ def asker(folder: StudyFolder, spec: StudySpec, **more: Any) -> AskTell:
     return AskTell(open_study(folder, spec), spec, folder, unfiled=unfiled, **more)
 
 
-def finish(one: AskTell, name: str, draw: dict[str, Any], **measures: float) -> TrialRecord:
-    """The worker files the record and reports it; Tune tells the searcher."""
+def file(folder: StudyFolder, draw: dict[str, Any], **measures: float) -> TrialRecord:
+    """What a worker does when its trial has ended well."""
     taken = {"accuracy": 0.8, "size_mb": 5.0, "parameters": 1, "flops": 1.0} | measures
     record = TrialRecord(draw["number"], "complete", draw["params"], Outcome(**taken))
-    one.folder.write(record)
+    folder.write(record)
+    return record
+
+
+def finish(one: AskTell, name: str, draw: dict[str, Any], **measures: float) -> TrialRecord:
+    """The worker files the record and reports it; Tune tells the searcher."""
+    record = file(one.folder, draw, **measures)
     one.on_trial_complete(name, {"final": True, "record": json.dumps(record.to_json())})
     return record
 

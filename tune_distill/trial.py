@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tune_distill import cache, families, general, initialise, measure, reading, student, tasks
-from tune_distill.folder import Rung, write_atomically
+from tune_distill.folder import Rung, whole, write_atomically
 from tune_distill.hardening import Rewording
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.measure.attack_rows import FILE
@@ -177,19 +176,15 @@ def _save(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: Prepared, folder: Path
 ) -> None:
     """The student as Hugging Face files, and a few rows with its logits; whole or not at all."""
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".student."))
     model.cpu()  # in eval mode since it was measured
-    with quiet():
-        model.save_pretrained(temporary)
-        student.matched(tokenizer, model).save_pretrained(temporary)
     batch = task.search.batch(torch.arange(min(REFERENCE_ROWS, len(task.search))).numpy())
     inputs = families.taken(model, batch.inputs())
     with torch.inference_mode():
         logits = model(**inputs).logits
-    save_file({**inputs, "logits": logits}, temporary / "reference.safetensors")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.chmod(0o755)
-    temporary.rename(folder)
+    with whole(folder) as partial, quiet():
+        model.save_pretrained(partial)
+        student.matched(tokenizer, model).save_pretrained(partial)
+        save_file({**inputs, "logits": logits}, partial / "reference.safetensors")
 
 
 def _read_rungs(folder: Path) -> dict[int, Rung]:

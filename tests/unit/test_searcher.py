@@ -13,69 +13,26 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from tests.toy_study import asker, file, finish, spec_of
 from tune_distill.errors import NoFeasibleStudent, SpecError
-from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.methods.published import PUBLISHED
-from tune_distill.outcome import Outcome
-from tune_distill.searcher import AskTell, Draw, open_study
+from tune_distill.searcher import AskTell, open_study
 from tune_distill.searcher.study import sampler
 from tune_distill.space import Params
-from tune_distill.spec import StudySpec, TrialConfig, resolve
+from tune_distill.spec import StudySpec, TrialConfig
 
-DOCUMENT: dict[str, Any] = {
-    "name": "toy",
-    "task": {"builtin": "reviews"},
-    "teacher": {"builtin": "small"},
-    "space": {
-        "student": {"layers": {"int": [1, 6]}, "hidden_size": [16, 24], "heads": [2, 4, 8]},
-        "method": {"finetune": {}, "kd": {"temperature": {"log": [1.0, 10.0]}}},
-        "train": {"learning_rate": {"log": [1.0e-5, 1.0e-3]}, "epochs": 3},
-    },
-    "objectives": {
-        "accuracy": {"goal": "max", "reference": 0.5},
-        "size_mb": {"goal": "min", "reference": 100.0},
-    },
-}
 FOUR = {"layers": [1, 2], "hidden_size": [16, 24], "heads": 2}  # a space of four students
 SMALL = {"student": FOUR, "method": "finetune"}
 
 
 def study_spec(space: dict[str, Any] | None = None, **search: Any) -> StudySpec:
-    document = copy.deepcopy(DOCUMENT)
-    document["search"] = search
-    if space:
-        document["space"] = space
-    return resolve(document)
+    return spec_of({"space": space} if space else None, **search)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
     return StudyFolder(tmp_path)
-
-
-def asker(folder: StudyFolder, spec: StudySpec, **more: Any) -> AskTell:
-    """A searcher over the study in a folder, begun or continued."""
-
-    def unfiled(trial_id: str, draw: Draw, state: State) -> TrialRecord:
-        record = TrialRecord(draw.number, state, draw.params, reason=f"of {trial_id}")
-        folder.write(record)
-        return record
-
-    return AskTell(open_study(folder, spec), spec, folder, unfiled=unfiled, **more)
-
-
-def file(folder: StudyFolder, draw: dict[str, Any], **measures: float) -> TrialRecord:
-    """What a worker does when its trial has ended well."""
-    taken = {"accuracy": 0.8, "size_mb": 5.0, "parameters": 1, "flops": 1.0} | measures
-    record = TrialRecord(draw["number"], "complete", draw["params"], Outcome(**taken))
-    folder.write(record)
-    return record
-
-
-def finish(one: AskTell, name: str, draw: dict[str, Any], **measures: float) -> None:
-    """The worker files the record and reports it; Tune tells the searcher."""
-    record = file(one.folder, draw, **measures)
-    one.on_trial_complete(name, {"final": True, "record": json.dumps(record.to_json())})
 
 
 def states(folder: StudyFolder, spec: StudySpec) -> list[str]:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tune_distill.errors import DataError, ExportMismatch
 from tune_distill.export.card import card
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder, TrialRecord, whole
 from tune_distill.outcome import Objective
 from tune_distill.spec.load import dump
 from tune_distill.spec.space import as_yaml
@@ -63,18 +62,9 @@ def bundle(
     if to.exists() and not (replace and (to / "student.yaml").is_file()):
         why = "and is no exported student" if replace else "(--replace takes an exported student's)"
         raise DataError(f"{to}: exists already {why}; choose another folder with --to")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name}."))
-    try:
-        _fill(temporary, source, record, document, objectives, teacher, on_front)
-        _verify(temporary, source)
-        temporary.chmod(0o755)
-        if to.exists():
-            shutil.rmtree(to)
-        temporary.rename(to)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with whole(to) as partial:
+        _fill(partial, source, record, document, objectives, teacher, on_front)
+        _verify(partial, source)
     return to
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tune_distill.errors import DataError, TeacherError
+from tune_distill.folder import whole
 from tune_distill.general.words import MaskedText
 from tune_distill.methods.losses import NO_LABEL
 from tune_distill.spec import GeneralSpec
@@ -91,15 +90,10 @@ def _text(
     with alone(folder, say):
         if not folder.is_dir():
             made = encode(Rows((texts,), np.full(len(texts), NO_LABEL)), tokenizer, max_length)
-            partial = Path(tempfile.mkdtemp(dir=root, prefix=f".{folder.name}."))
-            try:
+            with whole(folder) as partial:
                 for part in ("tokens", "offsets"):
                     np.save(partial / f"{part}.npy", getattr(made, part), allow_pickle=False)
                 (partial / "text.json").write_text(json.dumps(facts), encoding="utf-8")
-                partial.chmod(0o755)
-                partial.rename(folder)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
     say(f"general phase: {len(texts):,} texts of {table.where}")
     return folder
 

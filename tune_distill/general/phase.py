@@ -13,12 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tune_distill import signals, student
+from tune_distill.cache import LiveTeacher
 from tune_distill.general.corpus import Corpus, open_text
 from tune_distill.general.words import Masked
 from tune_distill.methods import Method, ModelShape, TaskShape
-from tune_distill.signals import Needs, Signals
 from tune_distill.spec import GeneralSpec
-from tune_distill.tasks import Batch
 from tune_distill.teacher.loading import digest, load_masked
 from tune_distill.teacher.store import alone
 from tune_distill.train import heads_of, train
@@ -95,14 +94,9 @@ def _taught(
     checkpoint: Path,
 ) -> dict[str, torch.Tensor]:
     """The weights of the body after the phase."""
-    teacher = Masked(_teacher(corpus.masked_lm)).to(device)
+    teacher = Masked(_teacher(corpus.masked_lm))
     pupil, method = Masked(_with_head(model, spec.train.seed or 0)), spec.taught
     shapes = student.shape(teacher.config), student.shape(model.config)
-
-    def seen(batch: Batch, needs: Needs) -> Signals:
-        with torch.no_grad():
-            return signals.run(cast("Any", teacher), batch.inputs(), needs)
-
     seed = spec.train.seed or 0
     for _ in train(
         cast("Any", pupil),
@@ -110,7 +104,7 @@ def _taught(
         open_text(corpus),
         spec.train,
         seed=seed,
-        teacher=seen if method.needs_teacher else None,
+        teacher=LiveTeacher(cast("Any", teacher), device) if method.needs_teacher else None,
         teacher_shape=shapes[0],
         heads=heads_of(method, shapes, seed, basis),
         device=device,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_distill.errors import TeacherError
+from tune_distill.folder import whole
 from tune_distill.teacher.loading import digest, load, quiet
 
 if TYPE_CHECKING:
@@ -36,19 +35,12 @@ def keep(
         folder: its final place.
         origin: what it was made from, for the record.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with whole(folder) as partial:
         with quiet():
             model.save_pretrained(partial)
             tokenizer.save_pretrained(partial)
         record = json.dumps({**origin, "digest": digest(model)}, indent=1)
         (partial / RECORD).write_text(record, encoding="utf-8")
-        partial.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def intact(folder: Path, say: Say) -> bool:

@@ -64,6 +64,6 @@ def schedule(update: int, total: int, warmup: float, *, decay: bool = True) -> f
     return (total - update) / max(1, total - rising) if decay else 1.0
 
 
-def longest(config: TrainSpec, rows: int) -> int:
+def updates_of(config: TrainSpec, rows: int) -> int:
     """The updates of a whole run."""
     return config.epochs * -(-rows // config.batch_size)

@@ -26,7 +26,7 @@ from tune_distill.student import shape
 from tune_distill.tasks import Batch, Encoded
 from tune_distill.tasks.batches import batches
 from tune_distill.train.checkpoint import Run, resume, save
-from tune_distill.train.course import Leg, legs, longest
+from tune_distill.train.course import Leg, legs, updates_of
 from tune_distill.train.defence import Defence
 from tune_distill.train.optimise import autocast, clip, optimizer_of, random_of
 
@@ -85,7 +85,7 @@ def train(
         Diverged: the loss is not finite, or the method finds itself broken.
     """
     own = shape(student.config)
-    total = longest(config, len(data))
+    total = updates_of(config, len(data))
     course = legs(method, (teacher_shape or own, own), total)
     modules = nn.ModuleDict({"student": student, "heads": heads or nn.Identity()}).to(device)
     run = Run(modules, optimizer_of(modules, config))
