@@ -26,10 +26,10 @@ from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
 from tune_distill.space import Params, Uniform
 from tune_distill.spec import StudySpec, TrialConfig
+from tune_distill.spec.attacks import ATTACKED
 from tune_distill.spec.bounds import passed
 from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
-from tune_distill.spec.study import ATTACKED
 from tune_distill.tasks import DataWarning, Prepared, Task
 from tune_distill.teacher import Check
 from tune_distill.teacher.store import Say, record

@@ -9,7 +9,7 @@ import pytest
 
 from tune_distill.errors import SpecError
 from tune_distill.robustness import ATTACKS, Attack
-from tune_distill.spec.study import ATTACK_NAMES
+from tune_distill.spec.attacks import ATTACK_NAMES
 
 OTHER = {
     "name": "other",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tune_distill.robustness import Attack
     from tune_distill.robustness.opened import Opened
     from tune_distill.spec import StudySpec
-    from tune_distill.spec.study import AttackResources
+    from tune_distill.spec.attacks import AttackResources
 
 MAX_LENGTH = 128  # tokens, of rows from a file
 
@@ -64,8 +64,8 @@ def attack(
     from tune_distill.cli.attack_page import page
     from tune_distill.cli.attacked import print_attacked, save_rows, summary
     from tune_distill.measure.robustness import masked_gradients, robustness, select_rows
+    from tune_distill.spec.attacks import AttackResources
     from tune_distill.spec.load import find, load
-    from tune_distill.spec.study import AttackResources
     from tune_distill.teacher.locate import locate
 
     if (study is None) == (rows is None):

@@ -15,7 +15,7 @@ from tune_distill.tasks.builtin import reviews
 
 if TYPE_CHECKING:
     from tune_distill.robustness.masked import MaskedWords
-    from tune_distill.spec.study import AttackResources
+    from tune_distill.spec.attacks import AttackResources
 
 HOW = {
     "table": "a file of neighbours; `tune-distill resources build` makes one from counter-fitted"

@@ -29,7 +29,7 @@ from tune_distill.spec.space import nodes
 
 if TYPE_CHECKING:
     from tune_distill.spec import StudySpec
-    from tune_distill.spec.study import RobustnessSpec
+    from tune_distill.spec.attacks import RobustnessSpec
     from tune_distill.teacher.store import Say
 
 

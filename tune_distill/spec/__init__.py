@@ -13,18 +13,12 @@ search: {trials: 60}
 
 from __future__ import annotations
 
+from tune_distill.spec.attacks import RobustnessSpec
 from tune_distill.spec.knobs import StudentSpec, TrainSpec, TrialConfig
 from tune_distill.spec.load import dump, load, read, resolve
-from tune_distill.spec.study import (
-    FitSpec,
-    GeneralSpec,
-    ResourceSpec,
-    RobustnessSpec,
-    SearchSpec,
-    StudySpec,
-    TaskSpec,
-    TeacherSpec,
-)
+from tune_distill.spec.study import ResourceSpec, SearchSpec, StudySpec
+from tune_distill.spec.task import TaskSpec
+from tune_distill.spec.teaching import FitSpec, GeneralSpec, TeacherSpec
 
 __all__ = [
     "FitSpec",

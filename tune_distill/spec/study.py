@@ -1,20 +1,22 @@
-"""The models of a study's YAML, section by section."""
+"""A whole study: the models of its YAML, with what they must agree on."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tune_distill.methods import METHODS, Method
 from tune_distill.outcome import MEASURES, Goal, Objective
-from tune_distill.space import Constant, Space
+from tune_distill.space import Space
 from tune_distill.spec import enqueue
+from tune_distill.spec.attacks import ATTACKED, RobustnessSpec
 from tune_distill.spec.bounds import Bound
-from tune_distill.spec.knobs import Fraction, Frozen, PositiveInt, TrainSpec
+from tune_distill.spec.knobs import Frozen, PositiveInt
 from tune_distill.spec.problems import did_you_mean
-from tune_distill.spec.space import MethodSpace, SpaceSpec, nodes
+from tune_distill.spec.space import SpaceSpec
+from tune_distill.spec.task import TaskSpec
+from tune_distill.spec.teaching import GeneralSpec, TeacherSpec
 
 
 def _measure(name: str) -> str:
@@ -26,173 +28,6 @@ def _measure(name: str) -> str:
 
 
 Measure = Annotated[str, AfterValidator(_measure)]
-ATTACKED = ("robust_worst", "clean_on_attacked")  # measures of the attacks
-METRICS = ("accuracy", "f1", "mcc", "f1_micro", "f1_macro", "pearson", "spearman")
-
-FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class FilesSpec(Frozen):
-    """Local files: parquet, CSV, TSV or JSON lines."""
-
-    train: str
-    validation: str
-    more: dict[FileName, str] = Field(default_factory=dict)  # further held-out files, by name
-
-
-class TaskSpec(Frozen):
-    """What is classified: exactly one of `builtin`, `dataset`, `files`."""
-
-    builtin: Literal["reviews"] | None = None
-    dataset: str | None = None  # a data set of the Hugging Face hub; `glue/sst2` is path/config
-    files: FilesSpec | None = None
-    text: str | tuple[str, str] | None = None  # the text column, or the two of a pair
-    label: str | tuple[str, ...] = "label"  # the label column; several of 0 and 1: multi-label
-    metric: str | tuple[str, ...] | None = None  # None: the task's own; the first is the objective
-    unlabelled: str | None = None  # a file of further texts for the teacher to label; .txt too
-    max_length: Annotated[int, Field(ge=4)] = 128  # tokens
-    max_train_rows: PositiveInt | None = None
-    search_rows: PositiveInt | None = None  # rows of train kept for the search's own validation
-    seed: int = 0  # of the split
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [n for n in ("builtin", "dataset", "files") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of builtin, dataset, files; got {given or 'none'}")
-        if self.files and self.text is None:
-            raise ValueError("files needs text: the name of the text column, or a list of two")
-        return self
-
-    @field_validator("label")
-    @classmethod
-    def _columns(cls, label: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not isinstance(label, str) and (len(label) < 2 or len(set(label)) < len(label)):
-            raise ValueError("a list names two or more different columns of 0 and 1")
-        return label
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, metric: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        names = (metric,) if isinstance(metric, str) else metric
-        if names is not None and (not names or len(set(names)) < len(names)):
-            raise ValueError("a list names one or more different metrics, the objective's first")
-        for name in names or ():
-            if name not in METRICS:
-                near = did_you_mean(name, METRICS)
-                raise ValueError(f"unknown metric {name!r}; there are {', '.join(METRICS)}{near}")
-        return metric
-
-
-class FitSpec(Frozen):
-    """How a teacher is fine-tuned on the task."""
-
-    base: str  # a pre-trained model: hub id or folder
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-5
-    batch_size: PositiveInt = 32
-    epochs: PositiveInt = 3
-    warmup: Fraction = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    seed: int = 0
-
-
-class TeacherSpec(Frozen):
-    """The teacher: exactly one of `model`, `fit`, `builtin`."""
-
-    model: str | None = None  # a fine-tuned sequence classifier: hub id or folder
-    fit: FitSpec | None = None
-    builtin: Literal["small"] | None = None  # a small BERT, trained from scratch
-    floor: float | None = None  # least score on the search split; None: the task's own
-    cache_gb: Annotated[float, Field(ge=0)] = 20.0  # 10^9 bytes of cached signals
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [n for n in ("model", "fit", "builtin") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of model, fit, builtin; got {given or 'none'}")
-        return self
-
-
-class GeneralSpec(Frozen):
-    """A phase on unlabelled text before the task, taught by a masked language model."""
-
-    text: str  # a file: .txt with one text a line, parquet, CSV, TSV, JSON lines
-    column: str = "text"  # of texts, but for .txt
-    max_rows: PositiveInt | None = None
-    masked_lm: str  # the model that the teacher was fine-tuned from: hub id or folder
-    method: MethodSpace = MethodSpace(  # type: ignore[valid-type, call-arg]
-        distilbert={"temperature": 2.0, "alpha": 5 / 7, "beta": 1 / 7}  # published: 5 : 2 : 1
-    )
-    train: TrainSpec = TrainSpec(learning_rate=5e-4, epochs=1, warmup=0.05)
-
-    @model_validator(mode="after")
-    def _nothing_is_searched(self) -> Self:
-        if len(self._knobs) != 1:
-            raise ValueError(f"give one method; got {', '.join(self._knobs)}")
-        for name, knobs in self._knobs.items():
-            for knob, node in knobs.items():
-                if not isinstance(node, Constant):
-                    raise ValueError(f"method.{name}.{knob}: give one value; nothing is searched")
-        return self
-
-    @property
-    def taught(self) -> Method:
-        """The method, its classes being the words of the vocabulary."""
-        ((name, knobs),) = self._knobs.items()
-        return METHODS[name](**{knob: node.value for knob, node in knobs.items()})
-
-    @property
-    def _knobs(self) -> dict[str, dict[str, Any]]:
-        return {name: nodes(one) for name, one in nodes(self.method).items() if one is not None}
-
-
-# The keys of robustness.ATTACKS, which lies above this layer; a test holds them equal.
-ATTACK_NAMES = ("char", "pruthi", "table", "wordnet", "bae", "textbugger")
-
-
-def _attack(name: str) -> str:
-    if name not in ATTACK_NAMES:
-        near = did_you_mean(name, ATTACK_NAMES)
-        raise ValueError(f"unknown attack; there are {', '.join(ATTACK_NAMES)}{near}")
-    return name
-
-
-class AttackResources(Frozen):
-    """What attacks on whole words read."""
-
-    table: str | None = None  # a file of neighbours; None: the built-in corpus has its own
-    wordnet: str | None = None  # WordNet's dict folder, or a file of synonyms
-    masked_lm: str | None = None  # hub id or folder
-
-
-class RobustnessSpec(Frozen):
-    """The attacks behind `robust_worst`."""
-
-    attacks: tuple[Annotated[str, AfterValidator(_attack)], ...] = ("char",)
-    profile: Literal["lax", "strict"] = "lax"  # how far a text may be changed
-    order: Literal["gradient", "unk", "delete", "random", "saliency"] | None = None  # of the words
-    rows: int | str = 400  # fixed, stratified ones of the search split; or a file's, as they are
-    budget: PositiveInt | None = 30  # queries a row; null: as many as it takes
-    resources: AttackResources = AttackResources()
-
-    @field_validator("rows")
-    @classmethod
-    def _some(cls, rows: int | str) -> int | str:
-        if not isinstance(rows, str) and rows < 1:
-            raise ValueError(f"a number of rows, 1 or more, or a file of rows; got {rows}")
-        return rows
-
-    @property
-    def static(self) -> str | None:
-        """The file of rows that are scored as they are; None where rows are attacked."""
-        return self.rows if isinstance(self.rows, str) else None
-
-    @field_validator("attacks")
-    @classmethod
-    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"name at least one of {', '.join(ATTACK_NAMES)}, each once")
-        return names
 
 
 class ObjectiveSpec(Frozen):
