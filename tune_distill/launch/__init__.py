@@ -1,13 +1,14 @@
 """A search, from a study's document to its finished trials, on Ray Tune.
 
-`search` tells the story; around it `resume` (the same command goes on), `session` (Ray, quietly),
+`search` tells the story, `repeat` that of trials that are known beforehand. Around them `rounds`
+(Tune, until all have ended), `resume` (the same command goes on), `session` (Ray, quietly),
 `worker` (one trial), `watch` (what the driver sees and stops), `listeners` (who is told),
 `publish` (the front's files and MLflow), `standing` (the front so far) and `streak` (failures
 that all share).
 """
 
 from tune_distill.launch.listeners import Listener
-from tune_distill.launch.search import search
+from tune_distill.launch.search import repeat, search
 from tune_distill.launch.standing import Standing, standing
 
-__all__ = ["Listener", "Standing", "search", "standing"]
+__all__ = ["Listener", "Standing", "repeat", "search", "standing"]

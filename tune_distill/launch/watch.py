@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import Rung
-from tune_distill.searcher import AskTell
+from tune_distill.searcher import Asker
 
 EVERY = 2.0  # seconds between two looks at the front, at least
 
@@ -44,7 +44,7 @@ class Watch(Callback):
 
     def __init__(
         self,
-        asker: AskTell,
+        asker: Asker,
         reported: Callable[[int, Rung], None],
         refresh: Callable[[], object],
         say: Callable[[str], None],

@@ -12,7 +12,6 @@ checkpoint and is told once.
 
 from __future__ import annotations
 
-import json
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,12 +19,12 @@ from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
-from ray.tune.search import Searcher
 
 from tune_distill.errors import NoFeasibleStudent
-from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.searcher.asker import Asker, Draw, Unfiled
 from tune_distill.searcher.draws import Infeasible
-from tune_distill.searcher.earlier import Draw, key, reconcile, seconds
+from tune_distill.searcher.earlier import key, reconcile, seconds
 from tune_distill.searcher.proposals import Proposals
 from tune_distill.searcher.refusals import Refusals
 from tune_distill.searcher.study import tell
@@ -36,8 +35,8 @@ ASKED = 20  # rejected draws in a row before the sampler is passed over: it repe
 GIVE_UP = 2000  # rejected draws in a row before the space counts as exhausted
 
 
-class AskTell(Searcher):
-    """Optuna behind Tune. An error in here is kept in `error`, for the launcher to raise.
+class AskTell(Asker):
+    """Optuna behind Tune.
 
     Args:
         study: of `open_study`.
@@ -45,11 +44,10 @@ class AskTell(Searcher):
         folder: where the records are.
         infeasible: the reasons why a draw must not be trained; none for a good one. May be set
             later.
-        late: whether no further trial may start.
-        started: called with each draw that is handed out.
-        ended: called with the record of each trial that ends.
-        unfiled: files and returns the record of a trial (Tune's id, draw, state) whose worker
-            could not: it was stopped, or its worker is lost.
+        late: as `Asker`'s.
+        started: as `Asker`'s.
+        ended: as `Asker`'s.
+        unfiled: as `Asker`'s.
     """
 
     def __init__(
@@ -62,18 +60,12 @@ class AskTell(Searcher):
         late: Callable[[], bool] = lambda: False,
         started: Callable[[Draw], None] = lambda _: None,
         ended: Callable[[TrialRecord], None] = lambda _: None,
-        unfiled: Callable[[str, Draw, State], TrialRecord],
+        unfiled: Unfiled,
     ) -> None:
-        super().__init__()
-        self.study, self.spec, self.folder = study, spec, folder
-        self.infeasible, self._started, self._ended = infeasible, started, ended
-        self._unfiled, self._late = unfiled, late
-        self.error: Exception | None = None
-        self.exhausted = False
-        self.closed = False
+        super().__init__(folder, late=late, started=started, ended=ended, unfiled=unfiled)
+        self.study, self.spec, self.infeasible = study, spec, infeasible
         self._proposals = Proposals(study, spec.search_space)
         self._refusals = Refusals()
-        self._live: dict[str, Draw] = {}
         earlier = reconcile(study, spec, {record.number: record for record in folder.records()})
         self._seen = earlier.seen
         self._again, self._lost = deque(earlier.again), deque(earlier.lost)
@@ -87,56 +79,11 @@ class AskTell(Searcher):
         """How many draws got no trial, by why."""
         return self._refusals.counts
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's config for Tune, or FINISHED."""
-        if self.error or self.closed or self._late():
-            return str(Searcher.FINISHED)
-        try:
-            draw = self._next()
-            if draw is None:
-                return str(Searcher.FINISHED)
-            self._live[trial_id] = draw
-            self._started(draw)
-        except Exception as error:
-            self.error = error
-            return str(Searcher.FINISHED)
-        return {"number": draw.number, "params": draw.params, "started": draw.started}
+    def _take_back(self, draws: list[Draw]) -> None:
+        self._again.extend(draws)
 
-    def on_trial_complete(
-        self,
-        trial_id: str,
-        result: dict[str, Any] | None = None,
-        error: bool = False,
-    ) -> None:
-        """Files and tells the end of a trial: as its worker recorded it, or else as it looks."""
-        draw = self._live.pop(trial_id, None)
-        if draw is None or self.closed:
-            return
-        try:
-            record = self._record(trial_id, draw, result or {}, error)
-            tell(self.study, record, self.spec)
-            self._ended(record)
-        except Exception as problem:
-            self.error = problem
-
-    def close(self) -> None:
-        """Hands nothing out and tells nothing from now on: the search is being stopped."""
-        self.closed = True
-
-    def requeue(self) -> None:
-        """Takes back the trials that Tune has let go without a word, to hand them out again."""
-        self._again.extend(self._live.values())
-        self._live.clear()
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal and the records are the state."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a search resumes from the journal and the records."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing, for the same reason; what Tune pickles of a search is never read."""
-        return {}
+    def _tell(self, record: TrialRecord) -> None:
+        tell(self.study, record, self.spec)
 
     def _next(self) -> Draw | None:
         if self._again:
@@ -190,13 +137,3 @@ class AskTell(Searcher):
         for name, value in {**attributes, "seed": seed, "params": params}.items():
             trial.set_user_attr(name, value)  # `params` last: it makes the draw a trial
         return Draw(trial.number, params, seconds(trial.datetime_start))
-
-    def _record(
-        self, trial_id: str, draw: Draw, result: Mapping[str, Any], lost: bool
-    ) -> TrialRecord:
-        """What the worker recorded; for one that could not, what the driver knows of it."""
-        if "record" in result:
-            return TrialRecord.from_json(json.loads(result["record"]))
-        return self.folder.read(draw.number) or self._unfiled(
-            trial_id, draw, "failed" if lost else "pruned"
-        )

@@ -11,19 +11,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tune_distill.folder import TrialRecord
+from tune_distill.searcher.asker import Draw
 from tune_distill.searcher.known import KNOWN
 from tune_distill.searcher.study import tell
 from tune_distill.space import Constant, Params
 from tune_distill.spec import StudySpec
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A trial that Tune is to run."""
-
-    number: int  # Optuna's
-    params: Params  # with the seed
-    started: float  # seconds since the epoch
 
 
 @dataclass
