@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 from collections.abc import Callable
@@ -58,6 +59,28 @@ def train_single(
         )
         (Path(folder) / "student").rename(target)
     return outcome, target
+
+
+def compared(outcome: Outcome, claimed: Path) -> str:
+    """Whether an outcome is the one in the metrics.json of the student that was to be reproduced.
+
+    Args:
+        outcome: of the training just done.
+        claimed: the file; it need not be there.
+    """
+    try:
+        told = json.loads(claimed.read_text(encoding="utf-8"))["outcome"]
+    except FileNotFoundError:
+        return f"{claimed} is not there: there is nothing to compare with"
+    own, theirs = outcome.measures(), Outcome.from_json(told).measures()
+    other = [
+        f"{name} {value:.6g} there, {own[name]:.6g} here"
+        for name, value in theirs.items()
+        if name in own and own[name] != value
+    ]
+    if not other:
+        return f"the same in every measure as {claimed}"
+    return f"not as {claimed}: {'; '.join(other)} (another machine, version or number of threads)"
 
 
 def _refuse(name: str, distribution: Distribution) -> Scalar:

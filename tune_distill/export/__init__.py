@@ -1,8 +1,20 @@
-"""Export: a finished trial becomes a folder that anybody can load, checked before it is kept."""
+"""Export: finished trials become folders that anybody can load, checked before they are kept.
+
+pick(records, objectives, rule, where)   which trial
+bundle(source, record, to, ...)          its folder; `all_front` writes one for each of a front
+forms, onnx, served                      PyTorch, ONNX and int8, each held against the trained one
+bench, beside, figures                   what each form is measured to be
+card, described, tables, scores          what is told of it
+push                                     the folder as a repository of the hub
+"""
 
 from __future__ import annotations
 
+from tune_distill.export.bench import Bench
 from tune_distill.export.bundle import bundle
+from tune_distill.export.forms import Wanted
 from tune_distill.export.pick import asked, pick
+from tune_distill.export.source import Source
+from tune_distill.export.whole_front import all_front
 
-__all__ = ["asked", "bundle", "pick"]
+__all__ = ["Bench", "Source", "Wanted", "all_front", "asked", "bundle", "pick"]

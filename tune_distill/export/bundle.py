@@ -1,71 +1,103 @@
 """The exported folder: weights, tokenizer, label names, card, and the config that reproduces it.
 
     DIR/  model.safetensors config.json tokenizer.json tokenizer_config.json
+          onnx/             model.onnx, model_quantized.onnx; where asked for
           README.md         the model card
+          front.png         the study's front, this student marked
+          .eval_results/    what the hub reads of a model's scores
           student.yaml      `tune-distill train student.yaml` trains it again
-          metrics.json      the outcome, its intervals, versions and machine
+          metrics.json      the outcome, its intervals, each form's figures, versions, machine
+          environment.txt   the versions, as pip reads them
 
 Written to a temporary folder beside DIR, loaded again, compared with the trained student on rows
-that the trial kept for this, and only then renamed.
+that the trial kept for this, measured, and only then renamed.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tune_distill.errors import DataError, ExportMismatch
+from tune_distill.errors import DataError
+from tune_distill.export import forms
+from tune_distill.export.bench import Bench
 from tune_distill.export.card import card
-from tune_distill.folder import StudyFolder, TrialRecord, whole
-from tune_distill.outcome import Objective
+from tune_distill.export.environment import environment
+from tune_distill.export.figures import Figures
+from tune_distill.export.forms import Wanted
+from tune_distill.export.scores import Shown, eval_results
+from tune_distill.export.source import Source
+from tune_distill.folder import TrialRecord, whole
+from tune_distill.measure.attack_rows import FILE
+from tune_distill.measure.latency import machine
+from tune_distill.plots import front_data
+from tune_distill.plots.picture import picture
+from tune_distill.spec import TrialConfig
 from tune_distill.spec.load import dump
 from tune_distill.spec.space import as_yaml
 from tune_distill.tasks import stated_kind
-from tune_distill.trial import reference_error
 
-TOLERANCE = 1e-5  # of a logit, on the same library and machine
+CONFIG = "student.yaml"  # by which an exported student is known
 
 
 def bundle(
-    folder: StudyFolder,
+    source: Source,
     record: TrialRecord,
-    document: Mapping[str, Any],
-    objectives: Sequence[Objective],
     to: Path,
     *,
-    teacher: Mapping[str, float],
-    on_front: bool,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    bench: Bench | None = None,
     replace: bool = False,
-) -> Path:
+) -> dict[str, Figures]:
     """Writes the student of a complete trial to a folder.
 
     Args:
-        folder: of the study.
+        source: the study.
         record: the trial's.
-        document: the study's YAML.
-        objectives: of the study.
         to: the folder to write.
-        teacher: the teacher's measures, for the card's comparison.
-        on_front: whether no other trial dominates this one.
+        wanted: the forms beside PyTorch's.
+        bench: measures the forms; None leaves it.
         replace: whether an earlier export in `to` gives way.
+
+    Returns:
+        The figures of its forms, by name, and of its teacher; none without a bench.
 
     Raises:
         DataError: the trial kept no student, or `to` holds something that may not be replaced.
-        ExportMismatch: the exported model's logits are not the trained student's.
+        ExportMismatch: an exported form's logits are not the trained student's.
     """
-    source = folder.student(record.number)
-    if not (source / "model.safetensors").is_file():
-        raise DataError(f"{source}: the student of trial {record.number} is not there")
-    if to.exists() and not (replace and (to / "student.yaml").is_file()):
-        why = "and is no exported student" if replace else "(--replace takes an exported student's)"
-        raise DataError(f"{to}: exists already {why}; choose another folder with --to")
+    trained = source.folder.student(record.number)
+    if not (trained / "model.safetensors").is_file():
+        raise DataError(f"{trained}: the student of trial {record.number} is not there")
+    may_write(to, CONFIG, replace=replace)
     with whole(to) as partial:
-        _fill(partial, source, record, document, objectives, teacher, on_front)
-        _verify(partial, source)
-    return to
+        for file in trained.iterdir():
+            if file.name != "reference.safetensors":
+                shutil.copyfile(file, partial / file.name)
+        attacked = source.folder.trial(record.number) / FILE
+        student = forms.make(partial, trained, wanted, attacked)
+        figures = bench.measure(student) if bench else {}
+        robust = TrialConfig.from_params(record.params).robust
+        if robust and robust.of_teacher:  # the bench has the study's own teacher, which is another
+            figures.pop("teacher", None)
+        _describe(partial, source, record, figures, bench.rows if bench else {})
+    return figures
+
+
+def may_write(to: Path, known_by: str, *, replace: bool) -> None:
+    """Raises DataError where a folder holds something that an export may not replace.
+
+    Args:
+        to: the folder.
+        known_by: the file by which an earlier export is known.
+        replace: whether such a one gives way.
+    """
+    if to.exists() and not (replace and (to / known_by).is_file()):
+        why = "and is no such export" if replace else "(--replace takes an earlier export's place)"
+        raise DataError(f"{to}: exists already {why}; choose another folder with --to")
 
 
 def reproduction(document: Mapping[str, Any], record: TrialRecord) -> dict[str, Any]:
@@ -75,39 +107,60 @@ def reproduction(document: Mapping[str, Any], record: TrialRecord) -> dict[str, 
     return {"name": name, **kept, "space": as_yaml(record.params)}
 
 
-def _fill(
+def _describe(
     folder: Path,
-    source: Path,
+    source: Source,
     record: TrialRecord,
-    document: Mapping[str, Any],
-    objectives: Sequence[Objective],
-    teacher: Mapping[str, float],
-    on_front: bool,
+    figures: Mapping[str, Figures],
+    heldout: Mapping[str, int],
 ) -> None:
-    for file in source.iterdir():
-        if file.name != "reference.safetensors":
-            shutil.copyfile(file, folder / file.name)
+    """Writes all but the models themselves."""
+    place, problem = machine(), _config(folder).get("problem_type")
+    teacher = source.folder.teacher_of(record.params)
+    measures = teacher.measures() if teacher else {}
+    spec = source.spec
+    drawn = picture(
+        front_data(source.records, spec.axes, measures, spec.name, spec.bounds), record.number
+    )
+    shown = Shown(
+        kind=stated_kind(problem) or "single_label",
+        figures=figures,
+        heldout=heldout,
+        machine=_machine(place),
+        pictured=drawn is not None,
+    )
+    if drawn:
+        (folder / "front.png").write_bytes(drawn)
     metrics = {
-        "study": document["name"],
+        "study": spec.name,
         "trial": record.number,
         "outcome": record.outcome.to_json() if record.outcome else None,
-        "teacher": dict(teacher),
+        "teacher": measures,
+        "forms": {name: one.to_json() for name, one in figures.items()},
         "rungs": [vars(rung) for rung in record.rungs],
         "versions": dict(record.versions),
+        "machine": place,
     }
-    text = json.dumps(metrics, indent=2, default=dict)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "student.yaml").write_text(dump(reproduction(document, record)), encoding="utf-8")
-    problem = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("problem_type")
-    kind = stated_kind(problem) or "single_label"
-    text = card(record, document, objectives, teacher, kind=kind, on_front=on_front)
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    texts = {
+        "metrics.json": json.dumps(metrics, indent=2, default=dict) + "\n",
+        CONFIG: dump(reproduction(source.document, record)),
+        "README.md": card(source, record, shown),
+        "environment.txt": environment(record.versions),
+        ".eval_results/tune-distill.yaml": eval_results(source, shown),
+    }
+    for name, text in texts.items():
+        if text:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
 
 
-def _verify(exported: Path, trained: Path) -> None:
-    error = reference_error(exported, trained / "reference.safetensors")
-    if not error <= TOLERANCE:
-        raise ExportMismatch(
-            f"the exported model's logits differ from the trained student's by {error:.1e} "
-            f"(allowed {TOLERANCE:.0e}); nothing was written"
-        )
+def _machine(place: Mapping[str, str | int]) -> str:
+    """What latencies were taken on, and whether it had other work, which makes them longer."""
+    busy = float(place.get("load", 0)) > float(place["cores"])
+    other = f"; it had other work at the time (load {place['load']})" if busy else ""
+    return f"{place['processor']}, {place['cores']} cores, {place['system']}{other}"
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return found

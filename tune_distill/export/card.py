@@ -1,194 +1,134 @@
-"""The model card: what the student is, how good, against its teacher, and how to use it."""
+"""The model card: what the student is, how good, against its teacher, and how to use it.
+
+`card.md` is its text, with the hub's metadata in front.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tune_distill.errors import DataError
+from tune_distill.export import described, tables
+from tune_distill.export.figures import Figures
+from tune_distill.export.onnx import FLOAT, INT8
+from tune_distill.export.scores import Shown, model_index
+from tune_distill.export.source import Source
 from tune_distill.folder import TrialRecord
-from tune_distill.methods import Kind
-from tune_distill.outcome import Interval, Objective, Outcome
-from tune_distill.space import Params
-from tune_distill.spec import TaskSpec
+from tune_distill.measure.attack_rows import FILE, read_rows
+from tune_distill.outcome import Outcome
 
-_FAMILIES = {"bert": "BERT", "distilbert": "DistilBERT", "roberta": "RoBERTa", "albert": "ALBERT"}
-_TEMPLATE = """---
-{{ card_data }}
----
-# {{ name }}
+if TYPE_CHECKING:
+    pass
 
-A {{ layers }}-layer, {{ hidden }}-wide {{ family }} student \
-({{ "{:,}".format(parameters) }} parameters, {{ "%.1f"|format(size_mb) }} MB), \
-{{ how }} {{ teacher }} on {{ task }}.\
-{{ reads }}
-Trial {{ number }} of the study `{{ study }}`, found by \
-[tune-distill](https://pypi.org/project/tune-distill){{ front }}.
-
-| measure | student | 95 % interval | teacher |
-|---|---|---|---|
-{% for row in rows -%}
-| {{ row | join(" | ") }} |
-{% endfor %}
-Measured on the search split: rows kept out of training that the search chose this student by, so
-the figures are somewhat optimistic.{% if attacked %} `robust_worst` is the share of \
-{{ attack_rows }} fixed rows that
-are right on the clean text and flipped by none of the attacks {{ attacks }} with \
-{{ budget }} queries a row.{% endif %}
-
-## Use
-
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", "{{ folder }}")
-classify({{ example }})
-```
-
-## Reproduce
-
-`student.yaml` holds every knob and the seed:
-
-```
-tune-distill train student.yaml
-```
-
-## Limits
-
-Trained and measured on {{ task }} alone; texts of other kinds or languages were not tried, and
-neither fairness nor calibration was measured.
-"""
+_SPLIT = "heldout_"  # before the names of further held-out splits
+_TEMPLATE = Path(__file__).with_name("card.md")
 
 
-def card(
-    record: TrialRecord,
-    document: Mapping[str, Any],
-    objectives: Sequence[Objective],
-    teacher: Mapping[str, float],
-    *,
-    kind: Kind,
-    on_front: bool,
-) -> str:
-    """The README.md of an exported student, with the hub's metadata in front."""
-    from huggingface_hub import EvalResult, ModelCard, ModelCardData
+def card(source: Source, record: TrialRecord, beside: Shown) -> str:
+    """The README.md of an exported student."""
+    from huggingface_hub import ModelCard, ModelCardData
 
     from tune_distill.tasks.source import metrics_of
 
-    outcome = record.outcome
-    if outcome is None:
-        raise ValueError(f"trial {record.number} has no outcome")
-    method, task = str(record.params["method"]), _task(document["task"])
-    name = f"{document['name']}-trial-{record.number}"
-    metric = metrics_of(TaskSpec.model_validate(document["task"]), kind)[0]
+    spec, outcome, params = source.spec, _measured(record), record.params
+    metrics = metrics_of(spec.task, beside.kind)
+    forms = [name for name in beside.figures if name != "teacher"]
+    hub = described.dataset(spec.task)
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag="text-classification",
-        tags=["tune-distill", "knowledge-distillation", method],
-        model_name=name,
-        eval_results=[
-            EvalResult(
-                task_type="text-classification",
-                dataset_type=task,
-                dataset_name=task,
-                dataset_split="search (held out of train)",
-                metric_type=metric,
-                metric_value=round(outcome.accuracy, 4),
-            )
+        base_model=described.base_models(source.document, params) or None,
+        datasets=[hub[0]] if hub else None,
+        metrics=list(metrics),
+        tags=[
+            *("tune-distill", "knowledge-distillation", str(params["method"])),
+            *(["onnx", "transformers.js"] if "onnx" in forms else []),
         ],
+        model_name=source.name(record),
+        eval_results=list(model_index(source, outcome, beside, metrics[0])),
     )
-    robustness = document.get("robustness") or {}
+    (example,) = described.inputs(spec.task)
+    texts = [example] if isinstance(example, str) else list(example.values())
+    timed = next((one.latency for one in beside.figures.values()), None)
     made = ModelCard.from_template(
         data,
-        template_str=_TEMPLATE,
-        name=name,
-        layers=record.params["student.layers"],
-        hidden=record.params["student.hidden_size"],
-        family=_FAMILIES[str(record.params.get("student.family", "bert"))],
+        template_path=str(_TEMPLATE),
+        name=source.name(record),
+        number=record.number,
+        study=spec.name,
+        front=", on its Pareto front" if record.number in source.front.members else "",
+        layers=params["student.layers"],
+        hidden=params["student.hidden_size"],
+        family=described.FAMILIES[str(params.get("student.family", "bert"))],
         parameters=outcome.parameters,
         size_mb=outcome.size_mb,
-        how=_how(method, record.params),
-        reads=_reads(record.params),
-        teacher=_teacher(document["teacher"]),
-        task=task,
-        number=record.number,
-        study=document["name"],
-        front=", on its Pareto front" if on_front else "",
-        rows=_rows(outcome, objectives, teacher, metric),
+        how=described.how(params),
+        teacher=described.teacher(source.document["teacher"]) + described.hardened(params),
+        task=described.task(spec.task),
+        reads=described.reads(params) + described.defended(params),
+        pictured=beside.pictured,
+        forms=tables.forms(beside.figures, outcome) if beside.figures else "",
+        metrics=", ".join(metrics),
+        heldout=_rows(beside.heldout) if beside.heldout else "",
+        robust=any(one.robust for one in beside.figures.values()),
+        texts=timed and timed.texts,
+        threads=timed and f"{timed.threads} thread{'s' * (timed.threads > 1)}",
+        machine=beside.machine,
+        notes=list(_notes(beside.figures)),
+        searched=tables.searched(outcome, spec.axes, source.folder.teacher_of(params), metrics[0]),
         attacked=outcome.robust_worst is not None,
-        attacks=", ".join(robustness.get("attacks", ["char"])),
-        attack_rows=robustness.get("rows", 400),
-        budget=robustness.get("budget", 30) or "any number of",
+        attacks=", ".join(f"`{name}`" for name in _attacks(source, record)),
+        attack_rows=spec.robustness.rows,
+        budget=spec.robustness.budget or "any number of",
         folder="path/to/this/folder",
-        example=_example(document["task"]) + ", top_k=None" * (kind == "multi_label"),
+        example=json.dumps(example) + ", top_k=None" * (beside.kind == "multi_label"),
+        columns=", ".join(json.dumps([text]) for text in texts),
+        onnx=(INT8 if "int8" in forms else FLOAT) if "onnx" in forms else "",
     )
     return str(made) + "\n"
 
 
-def _how(method: str, params: Params) -> str:
-    if method != "finetune":
-        return f"distilled with `{method}` from"
-    if params["student.init"] == "random" or params.get("student.checkpoint"):
-        return "trained on labels alone, beside"
-    return "started from layers of, and then fine-tuned without,"
+def _rows(splits: Mapping[str, int]) -> str:
+    """The held-out rows: `872 rows`, or `9,815 rows, and 9,832 of mismatched`."""
+    own, *more = (
+        f"{count:,} {'rows' if name == 'heldout' else f'of {name.removeprefix(_SPLIT)}'}"
+        for name, count in splits.items()
+    )
+    return ", and ".join([own, *more])
 
 
-def _reads(params: Params) -> str:
-    """What it started from and whose tokens it reads, where that isn't plainly its teacher."""
-    checkpoint, vocab = (params.get(f"student.{knob}") for knob in ("checkpoint", "vocab"))
-    few = vocab not in (None, "full")
-    if not checkpoint and not few:
-        return ""
-    started = checkpoint and params["student.init"] != "random"
-    whose = "its" if started else f"`{checkpoint}`'s" if checkpoint else "its teacher's"
-    tokens = f"the {vocab:,} of {whose} tokens that the training texts need most"
-    began = f"started from `{checkpoint}` and " if started else ""
-    return f" It {began}reads {tokens if few else f'{whose} tokens'}."
+def _measured(record: TrialRecord) -> Outcome:
+    if record.outcome is None:
+        raise ValueError(f"trial {record.number} has no outcome")
+    return record.outcome
 
 
-def _rows(
-    outcome: Outcome, objectives: Sequence[Objective], teacher: Mapping[str, float], metric: str
-) -> list[list[str]]:
-    measures = outcome.measures()
-    names = [o.name for o in objectives] + [
-        n for n in measures if n not in {o.name for o in objectives}
-    ]
-    return [
-        [
-            f"{n} ({metric})" if n == "accuracy" != metric else n,
-            _shown(n, measures[n]),
-            _interval(outcome.intervals.get(n)),
-            _shown(n, teacher[n]) if n in teacher else "",
-        ]
-        for n in names
-    ]
+def _attacks(source: Source, record: TrialRecord) -> list[str]:
+    """What the trial was attacked by: identities, or names where an earlier version ran it."""
+    try:
+        return list(read_rows(source.folder.trial(record.number) / FILE))
+    except DataError:
+        return list(source.spec.robustness.attacks)
 
 
-def _shown(name: str, value: float) -> str:
-    if name == "parameters":
-        return f"{value:,.0f}"
-    if name == "flops":
-        return f"{value:.3g}"
-    return f"{value:.2f}" if name.endswith(("_mb", "_ms")) else f"{value:.4f}"
-
-
-def _interval(interval: Interval | None) -> str:
-    return f"{interval.low:.4f} to {interval.high:.4f}" if interval else ""
-
-
-def _task(task: Mapping[str, Any]) -> str:
-    if task.get("builtin"):
-        return f"the built-in corpus of {task['builtin']}"
-    return str(task.get("dataset") or "local files")
-
-
-def _teacher(teacher: Mapping[str, Any]) -> str:
-    if teacher.get("builtin"):
-        return f"the built-in {teacher['builtin']} BERT"
-    if teacher.get("fit"):
-        return f"`{teacher['fit']['base']}`, fine-tuned on the task"
-    return f"`{teacher['model']}`"
-
-
-def _example(task: Mapping[str, Any]) -> str:
-    if isinstance(task.get("text"), list):
-        return '{"text": "The first sentence.", "text_pair": "The second sentence."}'
-    return '"A text to classify."'
+def _notes(figures: Mapping[str, Figures]) -> Iterator[str]:
+    """What has to be said of the other forms."""
+    onnx, int8 = figures.get("onnx"), figures.get("int8")
+    if onnx and onnx.max_error is not None:
+        yield f"ONNX's logits differ from PyTorch's by {onnx.max_error:.0e} at most."
+    if int8 and (against := int8.against):
+        attacked = "" if against.robust_p is None else f", under attack {against.robust_p:.2g}"
+        yield (
+            f"int8 gives another class than PyTorch on {against.differing} of {against.rows:,} "
+            f"rows (McNemar's p that both are right equally often: {against.p:.2g}{attacked})."
+        )
+    if int8:
+        yield "int8 was asked for one text at a time: in a batch its answers differ a little."
+    if int8 and int8.robust:
+        yield (
+            "Its attacks try words in the order of PyTorch's gradient, as those of PyTorch do, "
+            "and int8 answers each text that they try."
+        )

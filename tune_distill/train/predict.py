@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 CPU_TOKENS, GPU_TOKENS = 4_096, 65_536
 
 
-def predict(model: PreTrainedModel, data: Encoded, device: str = "cpu") -> np.ndarray:
-    """The logits of every row, in order, in eval mode and float32: (rows, classes)."""
+def predict(
+    model: PreTrainedModel, data: Encoded, device: str = "cpu", tokens: int | None = None
+) -> np.ndarray:
+    """The logits of every row, in order, in eval mode and float32: (rows, classes).
+
+    Args:
+        model: a sequence classifier.
+        data: the rows.
+        device: where to run.
+        tokens: of a batch; by default as many as the device likes; 1: each row by itself.
+    """
     model.to(torch.device(device)).eval()  # type: ignore[arg-type]  # of a decorated method
-    tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
+    tokens = tokens or (CPU_TOKENS if device == "cpu" else GPU_TOKENS)
     classes = int(model.config.num_labels or 1)
     logits = np.empty((len(data), classes), dtype=np.float32)
     with torch.inference_mode():
