@@ -256,3 +256,58 @@ def test_the_shipped_recipe_makes_a_bert_of_its_shape(monkeypatch):
     assert model.config.hidden_size == recipe.hidden_size
     again = builtin.new_model(recipe, 100, head(("no", "yes"), "single_label"), 64)
     assert digest(model) == digest(again)
+
+
+def hidden(task: Task, labelled: int) -> Task:
+    """The task with so many labels; the other rows are texts."""
+    labels = task.train.labels.copy()
+    labels[labelled:] = -100
+    rows = Rows(task.train.texts, labels), task.search, task.heldout
+    return Task("films", *rows, task.label_names, task.metric, digest_of(rows, task.label_names))
+
+
+def test_a_semi_supervised_teacher_is_a_plain_classifier_and_goes_on_when_interrupted(
+    base, task, tmp_path
+):
+    few = hidden(task, 24)
+    knobs = {"base": str(base), "learning_rate": 1e-2, "batch_size": 16, "epochs": 2}
+    plain, semi = (TeacherSpec(fit=FitSpec(**knobs, **more)) for more in ({}, {"ganbert": {}}))
+    whole = resolve(semi, few, tmp_path / "whole")
+
+    def interrupt(line: str) -> None:
+        if "epoch 2 of 2" in line:  # the first is in the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resolve(semi, few, tmp_path / "cache", interrupt)
+    resumed = resolve(semi, few, tmp_path / "cache")
+    assert digest(load(resumed)) == digest(load(whole))
+    assert resumed.name == whole.name
+
+    other = resolve(plain, few, tmp_path / "cache")
+    assert other.name != resumed.name
+    assert load(resumed).config.num_labels == 2
+    assert load(resumed).state_dict().keys() == load(other).state_dict().keys()
+    made = load_tokenizer(resumed)(
+        ["a dull film, number 1", "a fine film"], return_tensors="pt", padding=True
+    )
+    with torch.no_grad():
+        assert load(resumed)(**made).logits.shape == (2, 2)
+    # It has learned from the other texts, so it is another teacher where these are others.
+    assert resolve(semi, few.labelled(), tmp_path / "cache").name != resumed.name
+    assert resolve(plain, few.labelled(), tmp_path / "cache") == other
+
+
+def test_a_semi_supervised_teacher_without_classes_is_refused(base, task, tmp_path):
+    targets = [
+        Rows(rows.texts, rows.labels.astype(np.float32))
+        for rows in (task.train, task.search, task.heldout)
+    ]
+    numbers = Task("ratings", *targets, label_names=(), metric="pearson", digest="ratings")
+    spec = TeacherSpec(fit=FitSpec(base=str(base), ganbert={}))
+    for asked in (
+        lambda: resolve(spec, numbers, tmp_path),
+        lambda: teacher.outline(spec, numbers, 12),
+    ):
+        with pytest.raises(TeacherError, match=r"^teacher\.fit\.ganbert: ganbert adds a class"):
+            asked()

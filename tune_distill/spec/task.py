@@ -34,6 +34,8 @@ class TaskSpec(Frozen):
     unlabelled: str | None = None  # a file of further texts for the teacher to label; .txt too
     max_length: Annotated[int, Field(ge=4)] = 128  # tokens
     max_train_rows: PositiveInt | None = None
+    label_share: Annotated[float, Field(gt=0, le=1)] | None = None  # of train rows keeps its label
+    labelled_rows: PositiveInt | None = None  # the same as a number; the others are unlabelled
     search_rows: PositiveInt | None = None  # rows of train kept for the search's own validation
     seed: int = 0  # of the split
 
@@ -44,6 +46,12 @@ class TaskSpec(Frozen):
             raise ValueError(f"give exactly one of builtin, dataset, files; got {given or 'none'}")
         if self.files and self.text is None:
             raise ValueError("files needs text: the name of the text column, or a list of two")
+        return self
+
+    @model_validator(mode="after")
+    def _one_number_of_labels(self) -> Self:
+        if self.label_share is not None and self.labelled_rows is not None:
+            raise ValueError("give label_share or labelled_rows, not both")
         return self
 
     @field_validator("label")

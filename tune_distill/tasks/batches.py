@@ -13,15 +13,21 @@ _WINDOW = 64  # batches that are sorted by length together
 
 
 def batches(
-    encoded: Encoded, batch_size: int, seed: int, epoch: int
+    encoded: Encoded,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    rows: NDArray[np.int64] | None = None,
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the row numbers of each training batch: every row once, the last batch may be small.
 
     Rows are shuffled, sorted by length within windows of 64 batches, and the batches shuffled. The
     same (seed, epoch) gives the same batches on any machine.
+
+    rows: those to yield, repeats as often as they stand there; None: all
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(encoded))
+    order = rng.permutation(np.arange(len(encoded)) if rows is None else rows)
     window = np.arange(len(order)) // (_WINDOW * batch_size)
     order = order[np.lexsort((encoded.lengths[order], window))]
     starts = np.arange(0, len(order), batch_size)

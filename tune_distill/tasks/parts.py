@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tune_distill.errors import DataError
+from tune_distill.tasks.hidden import hidden
 from tune_distill.tasks.labels import several_classes
 from tune_distill.tasks.rows import DataWarning, Rows, Task, digest
 from tune_distill.tasks.split import capped, split
@@ -70,6 +71,8 @@ def finished(given: Given, spec: TaskSpec, search: Rows, notes: tuple[str, ...])
             " hash, each class its share; phrases and sentences alike",
         )
         train = train.take(kept)
+    train, note_of_labels = hidden(train, spec, given.label_names)
+    notes += note_of_labels
     evaluated = {"search": search, "heldout": given.heldout, **given.more}
     if spec.unlabelled:
         train, note = unlabelled(spec.unlabelled, given.text, train, evaluated.values())

@@ -51,7 +51,13 @@ def unlabelled(
         raise DataError(f"{note}; nothing is left to add: give other texts, or leave it out")
     both = zip(train.texts, texts, strict=True)
     added = tuple(column + [more[row] for row in kept] for column, more in both)
-    return Rows(added, np.concatenate((train.labels, _missing(train.labels, len(kept))))), note
+    return Rows(added, np.concatenate((train.labels, missing(train.labels, len(kept))))), note
+
+
+def missing(labels: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
+    """Return the labels of rows that have none, of the same kind."""
+    nothing = np.nan if labels.dtype.kind == "f" else NO_LABEL
+    return np.full((rows, *labels.shape[1:]), nothing, labels.dtype)
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
@@ -75,8 +81,3 @@ def _repeats(ids: Ints) -> Flags:
     repeats = np.ones(len(ids), bool)
     repeats[first] = False
     return repeats
-
-
-def _missing(labels: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
-    nothing = np.nan if labels.dtype.kind == "f" else NO_LABEL
-    return np.full((rows, *labels.shape[1:]), nothing, labels.dtype)

@@ -21,8 +21,8 @@ DIGEST_BYTES = 32
 class Run:
     """What an update changes, and so what a checkpoint holds."""
 
-    modules: nn.ModuleDict  # student, and the method's heads
-    optimizer: torch.optim.Optimizer
+    modules: nn.ModuleDict  # student, the method's heads, the defence's modules
+    optimizers: tuple[torch.optim.Optimizer, ...]
     epoch: int = 0
     updates: int = 0
 
@@ -30,7 +30,7 @@ class Run:
         """All of it, as `load` takes it."""
         return {
             "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "epoch": self.epoch,
             "updates": self.updates,
         }
@@ -38,7 +38,8 @@ class Run:
     def load(self, state: dict[str, Any]) -> None:
         """Goes back to a state."""
         self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.epoch, self.updates = state["epoch"], state["updates"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -12,13 +12,29 @@ from torch import nn
 from tune_distill.spec import TrainSpec
 
 
-def optimizer_of(modules: nn.Module, config: TrainSpec) -> torch.optim.Optimizer:
+def optimizers_of(modules: nn.Module, config: TrainSpec) -> tuple[torch.optim.Optimizer, ...]:
+    """An optimiser each for what plays against the rest (`opponent` of a module), and for the rest.
+
+    So neither the clipping nor the state of one knows of the other's gradients.
+    """
+    found = (getattr(module, "opponent", None) for module in modules.modules())
+    opponents = [module for module in found if isinstance(module, nn.Module)]
+    apart = {parameter for module in opponents for parameter in module.parameters()}
+    return (
+        optimizer_of(modules, config, without=apart),
+        *(optimizer_of(module, config) for module in opponents),
+    )
+
+
+def optimizer_of(
+    modules: nn.Module, config: TrainSpec, without: Collection[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """AdamW over all parameters; biases and norms, told by their type, are not decayed.
 
     A module's `learning_rate_ratio` holds for all below it: each group has its `ratio`.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    taken: set[nn.Parameter] = set()  # a masked model's head shares the table of its embeddings
+    taken = set(without)  # and once each: a masked model's head shares the table of its embeddings
     for module, ratio in _with_ratio(modules, 1.0):
         for name, parameter in module.named_parameters(recurse=False):
             plain = name == "bias" or isinstance(module, nn.LayerNorm)
