@@ -1,6 +1,7 @@
 """A search of trials that sleep instead of training, for the launcher's tests.
 
-python launch_study.py STORAGE TRIALS NAP    runs it as a driver of its own
+python launch_study.py STORAGE TRIALS NAP FOLDER [ADDRESS]    runs it as a driver of its own, with
+    Ray's files in a folder, or on a cluster
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tune_distill.errors import Diverged
+from tune_distill.errors import Diverged, SpecError
 from tune_distill.folder import Rung, StudyFolder, write_atomically
 from tune_distill.launch import search
 from tune_distill.launch.standing import Standing
@@ -69,13 +70,22 @@ def run(
         time.sleep(inputs.get("nap", 0.0))
         with (folder.parents[1] / "ran").open("a") as log:
             log.write(f"{number} {epoch} {os.getpid()}\n")
-        rungs.append(Rung(epoch, epoch, 0.5, {"total": 1.0 / epoch}, seconds=2.0))
+        rungs.append(Rung(epoch, epoch, accuracy(params), {"total": 1.0 / epoch}, seconds=2.0))
         write_atomically(folder / "rungs.json", json.dumps([vars(rung) for rung in rungs]))
         report(rungs[-1])
         if epoch >= 2:
             _fault(inputs.get("faults", {}).get(number), folder)
-    layers, width = int(params["student.layers"] or 0), int(params["student.hidden_size"] or 0)
-    return Outcome(0.5 + layers / 20, layers * width / 10, parameters=layers, flops=1.0)
+    return Outcome(accuracy(params), size(params), parameters=1, flops=1.0)
+
+
+def accuracy(params: Params) -> float:
+    """After each epoch, and in the end."""
+    return 0.5 + int(params["student.layers"] or 0) / 20
+
+
+def size(params: Params) -> float:
+    """In megabytes."""
+    return int(params["student.layers"] or 0) * int(params["student.hidden_size"] or 0) / 10
 
 
 def _fault(kind: str | None, folder: Path) -> None:
@@ -84,6 +94,8 @@ def _fault(kind: str | None, folder: Path) -> None:
         raise Diverged("the loss is nan after 2 updates")
     if kind == "bug":
         raise TypeError("ours")
+    if kind == "hangs":
+        time.sleep(3600)
     if kind == "full" and not met.exists():
         met.touch()
         raise OSError(28, "No space left on device")
@@ -100,6 +112,15 @@ class Prepare:
 
     def __call__(self, spec: StudySpec, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
         return self.inputs
+
+
+def prepare_elsewhere(spec: StudySpec, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Talks, and tells where it ran; a study named `bad` is refused."""
+    say("reading")
+    if spec.name == "bad":
+        raise SpecError("no such file")
+    say(f"writing to {cache}")
+    return {"process": os.getpid()}
 
 
 def launch(
@@ -136,11 +157,12 @@ def ran(folder: StudyFolder) -> list[tuple[int, int, int]]:
 
 
 def main() -> None:
-    storage, trials, nap, temporary = sys.argv[1:]
+    storage, trials, nap, temporary, *address = sys.argv[1:]
+    where: dict[str, Any] = {"num_cpus": 2, "temporary": Path(temporary)}
+    if address:
+        where = {"address": address[0]}
     try:
-        launch(
-            Path(storage), int(trials), {"nap": float(nap)}, num_cpus=2, temporary=Path(temporary)
-        )
+        launch(Path(storage), int(trials), {"nap": float(nap)}, **where)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -19,6 +19,7 @@ from tests import tiny
 
 ROOT = Path(__file__).parents[2]
 
+PLAIN = ("--no-measure", "--no-mlflow")  # of an export: the folder, and nothing that takes time
 STUDY = """
 name: tiny
 description: two words decide
@@ -60,23 +61,47 @@ def home(tmp_path_factory):
     return folder
 
 
+# Imports what commands import, then forks one process for each line of arguments it is sent.
+FORKING = """
+import json, os, sys
+import torch, transformers.models.auto.modeling_auto
+import tune_distill.cli, tune_distill.prepare, tune_distill.trial
+
+for line in sys.stdin:
+    arguments, out, err = json.loads(line)
+    if not (child := os.fork()):
+        for stream, path in ((1, out), (2, err)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+        sys.argv = ["tune-distill", *arguments]
+        sys.exit(tune_distill.cli.main())
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
-def run(wheel, home):
-    """Runs a command; gives the finished process."""
+def run(wheel, home, tmp_path_factory):
+    """Runs a command in a process of its own; gives its code, stdout and stderr."""
+    out, err = (tmp_path_factory.mktemp("streams") / name for name in ("out", "err"))
+    server = subprocess.Popen(
+        [sys.executable, "-c", FORKING],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(wheel), "COLUMNS": "160"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
     def command(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-c", "from tune_distill.cli import main; main()", *arguments],
-            cwd=home,
-            env={**os.environ, "PYTHONPATH": str(wheel), "COLUMNS": "160"},
-            capture_output=True,
-            text=True,
-            check=False,
+        server.stdin.write(f"{json.dumps([arguments, str(out), str(err)])}\n")
+        server.stdin.flush()
+        done = subprocess.CompletedProcess(
+            arguments, int(server.stdout.readline()), out.read_text(), err.read_text()
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    return command
+    yield command
+    server.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +238,43 @@ def test_status_and_front_agree(searched, run, home):
     assert "plotly" in (home / "front.html").read_text()
 
 
+def test_a_front_is_confirmed_on_fresh_seeds_and_held_out_rows(searched, run, home):
+    from mlflow import MlflowClient
+
+    asked = ["confirm", "tiny", "--seeds", "2", "--attacked-rows", "12", "--json"]
+    told = json.loads(run(*asked).stdout)
+    front = json.loads(searched.stdout)["front"]
+    members = [model for model in told["models"] if model["role"] == "front"]
+    assert [model["trial"] for model in members] == front
+    assert told == json.loads((home / "studies/tiny/confirm.json").read_text())
+    assert (told["rows"], told["attacked_rows"], told["seeds"]) == (60, 12, 2)
+    assert {claim["second"] for claim in told["claims"]} >= {"teacher"}
+    for model in told["models"]:
+        values = model["heldout"]["accuracy"]["values"]
+        assert len(values) == 2
+        assert model["heldout"]["accuracy"]["mean"] == pytest.approx(sum(values) / 2)
+    trials = {p: p.stat().st_mtime_ns for p in home.glob("studies/tiny/confirm/trials/*/*")}
+    assert json.loads(run(*asked).stdout) == told  # the same again trains and reads nothing
+    assert trials == {p: p.stat().st_mtime_ns for p in trials}
+
+    client = MlflowClient(f"sqlite:///{home / 'studies/tiny/mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
+    runs = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
+    confirmed = runs["tiny confirmed"]
+    assert "| claim |" in confirmed.data.tags["mlflow.note.content"]
+    children = [
+        r
+        for r in client.search_runs([experiment.experiment_id])
+        if r.data.tags.get("mlflow.parentRunId") == confirmed.info.run_id
+    ]
+    assert len(children) == len(list(home.glob("studies/tiny/confirm/trials/*")))
+    assert all("heldout.accuracy" in child.data.metrics for child in children)
+
+
 @pytest.fixture(scope="module")
 def exported(searched, run, home):
-    done = run("export", "tiny", "--pick", "best:accuracy", "--to", "student", "--json")
+    more = ["--onnx", "--int8", "--register", "champions", "--json"]
+    done = run("export", "tiny", "--pick", "best:accuracy", "--to", "student", *more)
     return json.loads(done.stdout)
 
 
@@ -228,12 +287,13 @@ def test_an_exported_student_is_a_plain_hugging_face_model(exported, home):
     card = (home / "student/README.md").read_text()
     assert "library_name: transformers" in card
     assert f"| accuracy | {exported['accuracy']:.4f} |" in card
+    assert list(exported["forms"]) == ["pytorch", "onnx", "int8", "teacher"]
+    assert exported["registered"] == "models:/champions@champion"
 
 
 def test_an_exported_student_is_trained_again_to_the_same_result(exported, run):
-    again = json.loads(run("train", "student/student.yaml", "--to", "again", "--json").stdout)
-    same = {k: v for k, v in exported.items() if k not in {"folder", "trial"}}
-    assert {k: v for k, v in again.items() if k != "folder"} == same
+    done = run("train", "student/student.yaml", "--to", "again")
+    assert done.stderr.endswith("the same in every measure as student/metrics.json\n")
 
 
 def test_the_reproduced_weights_are_the_exported_ones(exported, run, home):
@@ -247,14 +307,28 @@ def test_the_reproduced_weights_are_the_exported_ones(exported, run, home):
 
 
 def test_an_export_takes_the_place_of_an_export_alone_and_when_asked(exported, run, home):
-    assert "exists already" in run("export", "tiny", "--to", "student", code=2).stderr
+    assert "exists already" in run("export", "tiny", "--to", "student", *PLAIN, code=2).stderr
     mine = home / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("kept")
-    run("export", "tiny", "--to", "mine", "--replace", code=2)
+    run("export", "tiny", "--to", "mine", "--replace", *PLAIN, code=2)
     assert (mine / "notes.txt").read_text() == "kept"
-    run("export", "tiny", "--pick", "best:accuracy", "--to", "student", "--replace")
+    run("export", "tiny", "--pick", "best:accuracy", "--to", "student", "--replace", *PLAIN)
     assert (home / "student/student.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--all-front", "--pick", "knee"), "--all-front --pick knee: that is for one student"),
+        (("--int8", "--no-measure"), "what int8 costs is measured, not assumed"),
+        (("--register", "a", "--no-mlflow"), "the registry is MLflow's"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_anything_is_read(run, asked, told):
+    done = run("export", "nothing", *asked, code=2)
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_bounds_that_nothing_satisfies_exit_3(searched, run):
@@ -274,7 +348,7 @@ def test_a_damaged_student_is_not_exported_and_exits_4(searched, run, home):
     tensors["classifier.bias"] = tensors["classifier.bias"] + 1.0
     save_file(tensors, file, metadata={"format": "pt"})
     try:
-        done = run("export", "tiny", "--pick", f"trial:{number}", "--to", "bad", code=4)
+        done = run("export", "tiny", "--pick", f"trial:{number}", "--to", "bad", *PLAIN, code=4)
     finally:
         file.write_bytes(original)
     assert done.stderr.startswith("ExportMismatch: the exported model's logits differ")
@@ -305,7 +379,7 @@ def test_a_search_that_is_interrupted_and_killed_goes_on_and_leaves_mlflow_clean
         with subprocess.Popen(
             command, cwd=home, env=environment, stderr=subprocess.PIPE, text=True
         ) as driver:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while len(list(study.glob(pattern))) == had and time.monotonic() < deadline:
                 time.sleep(0.05)
             driver.send_signal(what)

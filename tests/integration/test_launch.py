@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from tune_distill.errors import NoFeasibleStudent, SpecError, TuneDistillError
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
 from tune_distill.launch import Standing
 from tune_distill.launch.nodes import alive, look, require_shared
+from tune_distill.launch.preparing import on_cluster
 from tune_distill.launch.session import ray_session
 from tune_distill.searcher import open_study
 from tune_distill.spec import ResourceSpec, resolve
@@ -162,9 +164,23 @@ def test_a_trial_over_its_time_is_pruned_at_an_epochs_end_and_keeps_what_it_reac
     assert standing.states == {"pruned": 2}
     assert optuna_states(folder) == ["PRUNED"] * 2
     for record in folder.records():
-        assert record.reason.startswith("stopped after epoch 1 of 3: 0.00")
+        assert re.match(r"stopped after epoch 1 of 3: 0\.\d+ minutes, over ", record.reason)
         assert [rung.epoch for rung in record.rungs] == [1]
         assert record.seconds > 0.3
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_fails_and_the_search_goes_on(tmp_path, folder):
+    resources = {"max_minutes_per_trial": 0.1, "concurrent": 2}  # 18 s without a word
+    inputs = {"faults": {1: "hangs"}}
+    standing = launch(tmp_path, 4, inputs, sections={"resources": resources})
+    assert standing.states == {"complete": 3, "failed": 1}
+    lost = folder.read(1)
+    assert lost
+    assert re.match(r"TimeoutError: no word of it for 0\.3\d* minutes, over 3 times", lost.reason)
+    assert [rung.epoch for rung in lost.rungs] == [1, 2]  # what it reached is kept
+    assert optuna_states(folder)[1] == "FAIL"
+    assert Counter(n for n, _, _ in ran(folder))[1] == 2  # it was not run again, to hang again
 
 
 def test_a_search_over_its_hours_starts_nothing_new_and_the_same_command_goes_on(tmp_path, folder):
@@ -189,6 +205,18 @@ def test_a_marker_is_looked_for_on_the_nodes_themselves(tmp_path):
         require_shared(tmp_path, nodes * 2, lambda them, file: look(them, file.with_suffix(".x")))
 
 
+def test_on_a_cluster_a_task_prepares_and_is_heard(tmp_path):
+    said: list[str] = []
+    spec = resolve(launch_study.document(1))
+    made = on_cluster(launch_study.prepare_elsewhere, spec, tmp_path, said.append)
+    assert made["process"] != os.getpid()
+    assert said == ["reading", f"writing to {tmp_path}"]
+    bad = resolve(launch_study.document(1) | {"name": "bad"})
+    with pytest.raises(SpecError, match=r"^no such file$"):
+        on_cluster(launch_study.prepare_elsewhere, bad, tmp_path, said.append)
+    assert said[2:] == ["reading"]
+
+
 def test_constraints_keep_draws_from_starting_and_trials_off_the_front(tmp_path, folder):
     asked = {"constraints": ["size_mb <= 8", "accuracy >= 0.6"]}
 
@@ -205,6 +233,44 @@ def test_constraints_keep_draws_from_starting_and_trials_off_the_front(tmp_path,
     assert all(outcomes[n].accuracy >= 0.6 for n in standing.front)  # layers > 1
     told = {t.number: t.constraints for t in optuna_trials(folder) if t.values}
     assert told[standing.front[0]]["accuracy >= 0.6"] <= 0
+
+
+def test_hopeless_trials_stop_at_their_rung_are_told_pruned_and_never_run_again(tmp_path, folder):
+    """One at a time, so that the n-th trial is judged among n; the search is cut in its middle."""
+    asked: dict[str, Any] = {
+        "keys": {"sampler": "random", "stop_early": {"rule": "moasha"}},
+        "known": lambda _inputs, params: {"size_mb": launch_study.size(params)},
+        "concurrent": 1,
+    }
+    with pytest.raises(TuneDistillError, match="the same command goes on"):
+        launch(tmp_path, 14, {"faults": dict.fromkeys(range(4, 14), "full")}, **asked)
+    early = folder.records()
+    assert 4 <= len(early) < 14
+    standing = launch(tmp_path, 14, {}, **asked)
+    epochs = Counter(number for number, _, _ in ran(folder))
+    stopped = [record for record in standing.records if record.state == "pruned"]
+    assert len(stopped) >= 2
+    assert standing.states == {"complete": 14 - len(stopped), "pruned": len(stopped)}
+    assert any(record.number > len(early) for record in stopped)
+    seen: list[TrialRecord] = []
+    for record in standing.records:
+        own = launch_study.accuracy(record.params), launch_study.size(record.params)
+        worth = [(launch_study.accuracy(r.params), launch_study.size(r.params)) for r in seen]
+        beaten = any(a >= own[0] and s <= own[1] and (a, s) != own for a, s in worth)
+        seen.append(record)
+        if record.state == "pruned":
+            assert beaten  # nothing is stopped that was on the front of its rung
+            told = r"moasha: stopped after epoch 1 of 3, at the rung at 33% .* place (\d+) of (\d+)"
+            found = re.fullmatch(told, record.reason)
+            assert found
+            assert int(found[2]) == record.number + 1  # the interruption forgot none
+            assert [rung.epoch for rung in record.rungs] == [1]
+            assert epochs[record.number] == 1
+        else:
+            assert epochs[record.number] == 3
+    assert accepted(folder) == {
+        r.number: "PRUNED" if r.state == "pruned" else "COMPLETE" for r in standing.records
+    }
 
 
 def test_failures_of_one_kind_in_a_row_stop_the_search_and_say_what_they_share(tmp_path, folder):

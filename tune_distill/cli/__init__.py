@@ -15,12 +15,14 @@ from tune_distill import __version__
 from tune_distill.cli import (
     attack,
     check,
+    confirm,
     doctor,
     export,
     front,
     resources,
     search,
     spaces,
+    submit,
     teacher,
 )
 from tune_distill.errors import TuneDistillError
@@ -37,8 +39,10 @@ app.add_typer(spaces.app, name="spaces")
 app.add_typer(teacher.app, name="teacher")
 app.command("check")(check.check)
 app.command("search")(search.search)
+app.command("submit")(submit.submit)
 app.command("status")(front.status)
 app.command("front")(front.front)
+app.command("confirm")(confirm.confirm)
 app.command("export")(export.export)
 app.command("train")(export.train)
 app.command("attack")(attack.attack)

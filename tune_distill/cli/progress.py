@@ -59,8 +59,8 @@ class Progress:
         self._refresh()
 
     def front(self, now: Standing) -> None:
-        """How the search stands: here only the draws that it rejected."""
-        self.rejected = now.rejected
+        """How the search stands: here only its budget, and the draws that it rejected."""
+        self.wanted, self.rejected = now.wanted, now.rejected
 
     def _refresh(self) -> None:
         self.now = standing(self.records, self.axes, self.wanted, self.rejected, False, self.bounds)

@@ -16,12 +16,12 @@ WIDE = 110  # columns of a terminal from which on a table shows everything
 
 def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints the trials of a front, the best of the first objective first; the knee is marked."""
-    console = _console()
+    console = stdout()
     if not rows:
         console.print(_none(data))
         return
     names = [o["name"] for o in data["objectives"]]
-    table = _table("trial", *names)
+    table = plain_table("trial", *names)
     _student_columns(table, console)
     table.add_column("")
     first = data["objectives"][0]
@@ -29,7 +29,10 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
     for row in sorted(rows, key=lambda r: r["objectives"][first["name"]], reverse=best):
         marks = ["knee"] if row["number"] == data["knee"] else []
         marks += ["dominated"] if row["dominated_by"] else []
+        marks += ["at chance"] if row["at_chance"] else []
         marks += [f"not {bound}" for bound in row["breaks"]]
+        if tied := row.get("ties"):
+            marks.append(f"robust_worst tied with {', '.join(map(str, tied))}")
         table.add_row(
             str(row["number"]),
             *(_measure(n, row) for n in names),
@@ -41,6 +44,9 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
     if teacher := data.get("teacher"):
         told = "  ".join(f"{n} {shown(n, teacher[n])}" for n in names if n in teacher)
         console.print(f"\nteacher: {told}")
+    for one in data.get("hardened", ()):
+        told = "  ".join(f"{n} {shown(n, v)}" for n, v in one["measures"].items() if n in names)
+        console.print(f"teacher hardened by {one['defence']}: {told}")
     states = ", ".join(f"{count} {state}" for state, count in data["counts"].items() if count)
     console.print(f"hypervolume: {data['hypervolume']:.4g} ({states})")
 
@@ -55,7 +61,7 @@ def _none(data: Mapping[str, Any]) -> str:
 
 def sample_table(summary: Mapping[str, Any]) -> None:
     """Prints what a study is, and sample students of its space."""
-    console = _console()
+    console = stdout()
     task, goals = summary["task"], summary["objectives"]
     console.print(
         f"study  {summary['study']}: {summary['trials']} trials, "
@@ -70,6 +76,8 @@ def sample_table(summary: Mapping[str, Any]) -> None:
         f"task   {task['name']} ({several}{outputs}; {task['metric']}): "
         f"{train}, {task['search']:,} search, {task['heldout']:,} held-out rows"
     )
+    for one in summary["beforehand"]:
+        console.print(f"before {one['what']}: at most {one['flops'] / 1e12:.3g} TFLOP")
     for name, setting in summary["enqueued"].items():
         knobs = (
             f"{path.rpartition('.')[2]} {f'{value:.3g}' if isinstance(value, float) else value}"
@@ -77,13 +85,16 @@ def sample_table(summary: Mapping[str, Any]) -> None:
         )
         console.print(f"first  {name}: {', '.join(knobs)}")
     console.print()
-    table = _table("parameters", "size", "FLOPs a text", "training", "teacher / student")
+    columns = ("parameters", "size", "FLOPs a text", "updates", "each", "training")
+    table = plain_table(*columns, "teacher / student")
     _student_columns(table, console)
     for sample in summary["samples"]:
         table.add_row(
             shown("parameters", sample["parameters"]),
             f"{sample['size_mb']:.2f} MB",
             shown("flops", sample["flops"]),
+            f"{sample['updates']:,}",
+            f"{sample['update_cost']:.2f} x",
             f"{sample['training_flops'] / 1e12:.3g} TFLOP",
             f"{sample['teacher_flops_ratio']:.1f} x",
             *_student(sample["params"], console),
@@ -98,11 +109,13 @@ def shown(name: str, value: float) -> str:
     return f"{value:.2f}" if name.endswith("_mb") else f"{value:.4f}"
 
 
-def _console() -> Console:
+def stdout() -> Console:
+    """As wide as the terminal, or wide enough for a file."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
-def _table(*numbers: str) -> Table:
+def plain_table(*numbers: str) -> Table:
+    """A table without lines, with columns of numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
@@ -131,7 +144,8 @@ def _student(params: Mapping[str, Any], console: Console) -> list[str]:
     student += f" of {checkpoint}" if checkpoint else ""
     wide = [str(params["student.init"]), f"{params['train.learning_rate']:.2g}"]
     robust = params.get("robust", PLAIN)
-    defence = [] if robust == PLAIN else [f"+ {robust}"]
+    stage = params.get(f"robust.{robust}.stage", "during")
+    defence = [] if robust == PLAIN else [f"+ {robust}" + f" ({stage})" * (stage != "during")]
     return [student, " ".join([method, *knobs, *defence]), *(wide if console.width >= WIDE else [])]
 
 

@@ -1,10 +1,10 @@
-"""The searcher that searches nothing: hands out the trials of a list, those that have not ended."""
+"""The searcher that searches nothing: hands out given trials, those that have not ended."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.searcher.asker import Asker, Draw, Unfiled
@@ -12,10 +12,10 @@ from tune_distill.space import Params
 
 
 class Given(Asker):
-    """Trials that are known beforehand, each under its place in the list.
+    """Trials that are known beforehand.
 
     Args:
-        trials: the parameters of each, with its seed.
+        trials: the parameters of each, with its seed, by number.
         folder: where the records are; a trial that has one is not handed out.
         late: as `Asker`'s.
         started: as `Asker`'s.
@@ -25,7 +25,7 @@ class Given(Asker):
 
     def __init__(
         self,
-        trials: Sequence[Params],
+        trials: Mapping[int, Params],
         folder: StudyFolder,
         *,
         late: Callable[[], bool] = lambda: False,
@@ -36,7 +36,7 @@ class Given(Asker):
         super().__init__(folder, late=late, started=started, ended=ended, unfiled=unfiled)
         done = {record.number for record in folder.records()}
         self._waiting = deque(
-            (number, params) for number, params in enumerate(trials) if number not in done
+            (number, params) for number, params in trials.items() if number not in done
         )
 
     def _next(self) -> Draw | None:

@@ -2,7 +2,7 @@
 
 | run   | metrics                                       | by step     |
 |-------|-----------------------------------------------|-------------|
-| trial | rung.accuracy, rung.updates, loss.total, ...  | epoch       |
+| trial | rung.accuracy, rung.guard, loss.total, ...    | epoch       |
 | trial | accuracy, accuracy.low, size_mb, ..., seconds | once        |
 | study | hypervolume, front_size                       | trials ended|
 
@@ -24,6 +24,7 @@ from tune_distill.track.change import PREFIX, Change, DatasetUse
 T = TypeVar("T")
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 STATE, REASON, ON_FRONT = f"{PREFIX}state", f"{PREFIX}reason", f"{PREFIX}on_front"
+AT_CHANCE = f"{PREFIX}at_chance"
 RUNG = "rung.accuracy"
 _STATUS: dict[str, Ending] = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _NOT_IN_A_NAME = re.compile(r"[^\w./: -]")  # by MLflow's rules
@@ -71,6 +72,7 @@ def reported(number: int, rung: Rung, at: float | None) -> Change:
         RUNG: rung.accuracy,
         "rung.updates": float(rung.updates),
         "rung.seconds": rung.seconds,
+        **({} if rung.guard is None else {"rung.guard": rung.guard}),
         **{f"loss.{name}": value for name, value in rung.losses.items()},
     }
     return Change(run=number, at=now(at), metrics=_names(metrics), step=rung.epoch)
@@ -86,10 +88,20 @@ def ended(record: TrialRecord, on_front: str) -> Change:
     return Change(
         run=record.number,
         at=now(record.started + record.seconds if record.started else None),
-        tags={STATE: record.state, ON_FRONT: on_front, REASON: record.reason},
+        tags={STATE: record.state, ON_FRONT: on_front, REASON: record.reason, **_flags(record)},
         metrics=metrics,
         status=_STATUS[record.state],
     )
+
+
+def _flags(record: TrialRecord) -> dict[str, str]:
+    """What makes a trial's figures say less than they seem to."""
+    return {AT_CHANCE: "true"} if record.outcome and record.outcome.at_chance else {}
+
+
+def measured(number: int, metrics: Mapping[str, float]) -> Change:
+    """A trial that has ended is measured again, elsewhere."""
+    return Change(run=number, at=now(), metrics=_names(metrics))
 
 
 def killed(number: int, reason: str) -> Change:

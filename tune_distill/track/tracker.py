@@ -29,8 +29,9 @@ class Tracker:
 
     Args:
         folder: of the study; the outbox, and the default store, are in it.
-        study_name: of the study's run and of its experiment.
+        study_name: of its experiment.
         uri: of the tracking server; None is SQLite in the study's folder.
+        run_name: of the study's own run; None is the study's name.
         say: gets a line when the server goes away, returns, or is still away at the end.
         resend: the command that sends what is left.
         interval: seconds for which changes are collected before they are sent.
@@ -45,12 +46,13 @@ class Tracker:
         study_name: str,
         uri: str | None = None,
         *,
+        run_name: str | None = None,
         say: Callable[[str], None] = _LOG.warning,
         resend: str = "the same search again",
         interval: float = 0.5,
     ) -> None:
         self.uri = default_uri(folder) if uri is None else checked(uri)
-        self._name, self._say, self._resend = study_name, say, resend
+        self._name, self._say, self._resend = run_name or study_name, say, resend
         self._outbox = Outbox(folder.path / "outbox")
         self._known: defaultdict[Run, Known] = defaultdict(Known)
         for change, _ in self._outbox.read():
@@ -110,6 +112,10 @@ class Tracker:
         for rung in record.rungs:
             self.reported(record.number, rung, at=begun and begun + rung.seconds)
         self._tell(story.ended(record, on_front=known.tags.get(ON_FRONT, "false")))
+
+    def measured(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Further measures of a trial that has ended."""
+        self._tell(story.measured(number, metrics))
 
     def front(
         self,

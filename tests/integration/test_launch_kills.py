@@ -1,0 +1,101 @@
+"""The faults that take minutes: twenty killed drivers, and a cluster that loses a node."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from launch_study import launch, ran
+
+from tests.integration.test_launch import SCRIPT, accepted, driver, gone, optuna_states, wait_until
+from tune_distill.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+KILLS, TRIALS = 20, 80
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path / "toy")
+
+
+def test_twenty_killed_drivers_lose_no_trial_and_run_none_twice(tmp_path, folder):
+    rng = random.Random(0)
+    for _ in range(KILLS):
+        with tempfile.TemporaryDirectory(prefix="td", dir="/tmp") as short:
+            process = driver(tmp_path, TRIALS, 0.2, short)
+            had = started(folder)
+            # From the first epoch of this run on, at any moment of the next second.
+            wait_until(lambda had=had: started(folder) > had, process)
+            time.sleep(rng.uniform(0.0, 1.0))
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=60)
+            gone(short)
+        finished = {record.number: record for record in folder.records()}
+        assert len(finished) < TRIALS
+    standing = launch(tmp_path, TRIALS, {})
+    assert standing.states == {"complete": TRIALS}
+    assert {number: folder.read(number) for number in finished} == finished
+    numbers = [record.number for record in standing.records]
+    assert accepted(folder) == dict.fromkeys(numbers, "COMPLETE")
+    assert "RUNNING" not in optuna_states(folder)
+    epochs = Counter((number, epoch) for number, epoch, _ in ran(folder))
+    assert set(epochs) == {(number, epoch) for number in numbers for epoch in (1, 2, 3)}
+    # Of two trials in flight, each kill may cut one epoch short, which is run again.
+    assert sum(epochs.values()) <= 3 * TRIALS + 2 * KILLS
+
+
+def started(folder: StudyFolder) -> int:
+    """How many epochs were begun so far."""
+    return len(ran(folder)) if (folder.path / "ran").exists() else 0
+
+
+def test_the_trials_of_a_lost_node_move_and_those_of_a_new_one_join(tmp_path, folder):
+    with cluster() as nodes:
+        lost = nodes.add_node(num_cpus=1)
+        nodes.add_node(num_cpus=1)
+        address = [str(tmp_path), "10", "0.4", "-", nodes.address]
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *address], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        wait_until(lambda: len(folder.records()) >= 2, process)
+        before = {record.number: record for record in folder.records()}
+        nodes.remove_node(lost, allow_graceful=False)
+        wait_until(lambda: len(folder.records()) >= 5, process)
+        nodes.add_node(num_cpus=1)
+        _, err = process.communicate(timeout=180)
+        assert process.returncode == 0, err
+    assert [record.state for record in folder.records()] == ["complete"] * 10
+    assert {number: folder.read(number) for number in before} == before
+    epochs = Counter((number, epoch) for number, epoch, _ in ran(folder))
+    assert sum(epochs.values()) <= 30 + 2  # of the trial on the lost node, what was cut short
+    assert len({process for _, _, process in ran(folder)}) >= 3  # of three nodes
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Nodes on this machine, each with a raylet of its own; the head runs no trial."""
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        yield nodes
+    finally:
+        nodes.shutdown()

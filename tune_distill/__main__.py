@@ -1,0 +1,5 @@
+"""`python -m tune_distill`."""
+
+from tune_distill.cli import main
+
+main()
