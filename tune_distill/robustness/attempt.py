@@ -165,7 +165,13 @@ class Attempt:
         if limit is None:
             return list(candidates)
         limit -= sum(distance(own[place], new) for place, new in self.changed.items())
-        return [new for new in candidates if distance(own[self.trying], new) <= limit]
+        was = own[self.trying]
+        # No two words are further apart than the longer one is long: mostly that is near enough.
+        return [
+            new
+            for new in candidates
+            if max(len(was), len(new)) <= limit or distance(was, new) <= limit
+        ]
 
 
 def by_weight(weights: dict[int, float]) -> list[int]:

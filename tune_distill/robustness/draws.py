@@ -14,7 +14,7 @@ def hashed(seed: int, word: str, position: int, use: str) -> int:
 
 def letter(draw: int, like: str, but: str = "") -> str:
     """One of a-z in the case of `like`, never `but`."""
-    letters = [one for one in string.ascii_lowercase if one != but.casefold()]
+    letters = string.ascii_lowercase.replace(but.casefold(), "")
     return cased(letters[draw % len(letters)], like)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from tune_distill.robustness.scorer import TOKEN_BUDGET, buckets
+from tune_distill.robustness.scorer import buckets, usual_budget
 from tune_distill.teacher.suit import positions
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ class MaskedWords:
         digest: str,
         *,
         device: torch.device | str = "cpu",
-        token_budget: int = TOKEN_BUDGET,
+        token_budget: int | None = None,
     ) -> None:
         self.model, self.tokenizer, self.digest = model, tokenizer, digest
-        self.device, self.token_budget = torch.device(device), token_budget
+        self.device = torch.device(device)
+        self.token_budget = token_budget or usual_budget(self.device)
         nn.Module.to(model, self.device)
         self.max_length = min(positions(model), tokenizer.model_max_length, LONGEST)
         self._words = whole_words(tokenizer)

@@ -29,7 +29,7 @@ from tune_distill.robustness.words import Words
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-GRADIENT_SHARE = 4  # a pass that keeps its activations gets a fourth of the tokens
+GRADIENT_BUDGET = 1024  # padded tokens of a pass that keeps its activations, or a fourth of more
 
 
 def word_weights(
@@ -48,8 +48,9 @@ def word_weights(
     """
     batch = scorer.tokenize(columns)
     encoded = [read(encoding) for encoding in batch]
+    budget = min(scorer.token_budget, max(GRADIENT_BUDGET, scorer.token_budget // 4))
     parts, weights = [], [np.empty(0, np.float32)] * len(encoded)
-    for rows in buckets([len(e.ids) for e in encoded], scorer.token_budget // GRADIENT_SHARE):
+    for rows in buckets([len(e.ids) for e in encoded], budget):
         logits, gradients = _backward(scorer, [encoded[row] for row in rows], labels[rows])
         parts.append((rows, logits))
         for row, gradient in zip(rows, gradients, strict=True):

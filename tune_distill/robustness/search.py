@@ -22,7 +22,7 @@ from tune_distill.robustness.field import Field, check
 from tune_distill.robustness.opened import NONE, Opened
 from tune_distill.robustness.orders import begin
 from tune_distill.robustness.proposals import Proposals
-from tune_distill.robustness.scorer import TOKEN_BUDGET, Scorer, evaluating
+from tune_distill.robustness.scorer import Scorer, evaluating
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,7 +49,7 @@ def attack(
     *,
     max_length: int,
     device: torch.device | str = "cpu",
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     resources: Opened = NONE,
 ) -> AttackResult:
     """Attack a classifier on labelled rows.
@@ -62,7 +62,8 @@ def attack(
         recipe: the attack.
         max_length: tokens at which texts are cut; words beyond are never edited.
         device: where the model is.
-        token_budget: padded tokens a forward pass; changes the speed, never the outcome.
+        token_budget: padded tokens a forward pass; changes the speed, never the outcome. None:
+            what suits the device.
         resources: what the recipe's edits read.
 
     Raises:

@@ -6,7 +6,7 @@ never touched, so that edits of letters leave the words of a text in their place
 
 Joined, a word may also hold digits and, but for its ends, any of ' - _ * @: "well-made" and
 "don't" are one word, and have neighbours of their own or none. These are TextAttack's words, but
-that it keeps such a character at a word's end.
+that it takes ` and a few characters that look like letters for letters.
 """
 
 from __future__ import annotations
