@@ -54,6 +54,7 @@ def search(
             run=trial.run,
             read_rungs=trial.read_rungs,
             infeasible=partial(prepare.infeasible, spec),
+            known=prepare.known,
             listen=lambda folder, inputs: watched(
                 spec, document, folder, inputs, tracking_uri, again()
             ),

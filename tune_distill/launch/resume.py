@@ -14,7 +14,10 @@ from tune_distill.errors import SpecError
 from tune_distill.folder import StudyFolder, write_atomically
 from tune_distill.spec import dump, read, resolve
 
-FREE = ("search.trials", "search.max_failures", "search.max_hours", "resources", "description")
+FREE = (
+    *("search.trials", "search.max_failures", "search.max_hours", "search.stop_early"),
+    *("resources", "description"),
+)
 NOTHING = "nothing"
 
 

@@ -17,8 +17,9 @@ from tune_distill.launch.nodes import alive, require_shared
 from tune_distill.launch.session import concurrency, interruptible, ray_session
 from tune_distill.launch.standing import Standing, standing
 from tune_distill.launch.streak import Streak
-from tune_distill.launch.watch import Stop, Watch
-from tune_distill.launch.worker import Job, obituary, work
+from tune_distill.launch.watch import HUNG, Stop, Watch
+from tune_distill.launch.worker import Job, obituary, unended, work
+from tune_distill.scheduler import EarlyStopping, StopEarly
 from tune_distill.searcher import Asker, Draw
 from tune_distill.spec import StudySpec
 
@@ -32,6 +33,7 @@ class Rounds:
         audience: who is told.
         say: gets a line now and then, for people.
         ask: makes the searcher, given what it is to call (`Asker`).
+        early: judges the trials at their rungs; hears first what is on disk of them.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Rounds:
         audience: Audience,
         say: Callable[[str], None],
         ask: Callable[..., Asker],
+        early: EarlyStopping,
     ) -> None:
         self.spec, self.job, self.audience, self.say = spec, job, audience, say
+        self.early = early
         self.records = {record.number: record for record in job.folder.records()}
         self.streak = Streak()
         self.hours = Hours(spec)
@@ -52,7 +56,14 @@ class Rounds:
             ended=self._ended,
             unfiled=self._unfiled,
         )
-        self.watch = Watch(self.asker, audience.reported, self._refresh, say)
+        limit = spec.resources.max_minutes_per_trial
+        patience = None if limit is None else 60 * limit * HUNG
+        self.watch = Watch(self.asker, audience.reported, self._refresh, say, patience)
+        if early.active:
+            for record in self.records.values():
+                early.replay(record.number, record.params, record.rungs)
+            for number, params, rungs in unended(job):
+                early.replay(number, params, rungs)
 
     def run(self, address: str | None, num_cpus: int | None, temporary: Path | None) -> Standing:
         """Runs what is left of the budget."""
@@ -102,6 +113,7 @@ class Rounds:
             tune.with_resources(trial, share),
             tune_config=tune.TuneConfig(
                 search_alg=self.asker,
+                scheduler=StopEarly(self.early),
                 num_samples=self._left(),
                 max_concurrent_trials=side_by_side,
                 reuse_actors=True,
@@ -128,7 +140,8 @@ class Rounds:
 
     def _unfiled(self, trial_id: str, draw: Draw, state: State) -> TrialRecord:
         error = self.watch.cause(trial_id) if state == "failed" else None
-        return obituary(self.job, draw.number, draw.params, draw.started, error)
+        why = self.early.reasons.get(draw.number, "")
+        return obituary(self.job, draw.number, draw.params, draw.started, error, why)
 
     def _refresh(self) -> Standing:
         asker = self.asker

@@ -15,14 +15,19 @@ from typing import Any
 
 from tune_distill.folder import StudyFolder, write_atomically
 from tune_distill.launch.listeners import Audience, Listener
+from tune_distill.launch.nodes import alive, require_shared
+from tune_distill.launch.preparing import Prepare, on_cluster
 from tune_distill.launch.resume import admit, set_aside
 from tune_distill.launch.rounds import Rounds
+from tune_distill.launch.session import ray_session
 from tune_distill.launch.standing import Standing
 from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run
 from tune_distill.lock import locked
+from tune_distill.scheduler import EarlyStopping
 from tune_distill.searcher import AskTell, Given, add_known, open_study
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, dump
+from tune_distill.spec.stopping import StoppingSpec
 
 Listen = Callable[[StudyFolder, Inputs], AbstractContextManager[Sequence[Listener]]]
 
@@ -32,10 +37,11 @@ def search(
     document: Mapping[str, Any],
     storage: Path,
     *,
-    prepare: Callable[[StudySpec, Path, Callable[[str], None]], Inputs],
+    prepare: Prepare[Inputs],
     run: Run[Inputs],
     read_rungs: ReadRungs,
     infeasible: Callable[[Inputs, Params], list[str]] = lambda _inputs, _params: [],
+    known: Callable[[Inputs, Params], Mapping[str, float]] = lambda _inputs, _params: {},
     listen: Listen[Inputs] = lambda _folder, _inputs: nullcontext(()),
     say: Callable[[str], None] = lambda _line: None,
     address: str | None = None,
@@ -49,10 +55,11 @@ def search(
         spec: the study.
         document: what `spec` was read from, overrides applied; kept as study.yaml.
         storage: the folder of all studies.
-        prepare: makes, once, what all trials need.
+        prepare: makes, once, what all trials need; on a cluster a task does it.
         run: a trial, on a worker; a function that can be pickled.
         read_rungs: what a trial has reported so far, from its folder.
         infeasible: the reasons why a draw must not be trained; none for a good one.
+        known: what a draw measures whatever it learns, by the names in `Outcome`.
         listen: opens the listeners, once the folder is locked, and closes them.
         say: gets a line now and then, for people.
         address: of a Ray cluster; None runs on this machine.
@@ -77,7 +84,7 @@ def search(
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path / "lock"):
         admit(folder, document)
-        inputs = prepare(spec, folder.cache, say)
+        inputs = _prepared(prepare, spec, folder, say, address)
         with listen(folder, inputs) as listeners:
 
             def ask(**calls: Any) -> AskTell:  # noqa: ANN401 - `Asker`'s own
@@ -86,14 +93,15 @@ def search(
                 return AskTell(study, spec, folder, infeasible=partial(infeasible, inputs), **calls)
 
             job = Job(dump(document), folder, inputs, run, read_rungs)
-            rounds = Rounds(spec, job, Audience(listeners, say), say, ask)
+            early = EarlyStopping(spec, partial(known, inputs))
+            rounds = Rounds(spec, job, Audience(listeners, say), say, ask, early)
             return rounds.run(address, num_cpus, temporary)
 
 
 def repeat(
     spec: StudySpec,
     document: Mapping[str, Any],
-    trials: Sequence[Params],
+    trials: Mapping[int, Params],
     folder: StudyFolder,
     inputs: Inputs,
     *,
@@ -105,13 +113,13 @@ def repeat(
     num_cpus: int | None = None,
     temporary: Path | None = None,
 ) -> Standing:
-    """Runs trials that are known beforehand, or what is left of them.
+    """Runs trials that are known beforehand, or what is left of them; none is stopped early.
 
     Args:
         spec: the study that they are of.
         document: what `spec` was read from.
-        trials: the parameters of each, with its seed; a trial's number is its place here.
-        folder: where they go.
+        trials: the parameters of each, with its seed, by number.
+        folder: where they go; the records of others that are there stay, and count.
         inputs: what all trials need.
         run: as in `search`, as are the rest.
         read_rungs: as in `search`.
@@ -127,12 +135,30 @@ def repeat(
         KeyboardInterrupt: Ctrl-C; all that was done is kept.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
-    budget = spec.search.model_copy(update={"trials": len(trials), "max_hours": None})
-    spec = spec.model_copy(update={"search": budget})
     with locked(folder.path / "lock"):
+        total = len({*trials, *(record.number for record in folder.records())})
+        whole = {"trials": total, "max_hours": None, "stop_early": StoppingSpec()}
+        budget = spec.search.model_copy(update=whole)
+        spec = spec.model_copy(update={"search": budget})
         write_atomically(folder.study, dump(document))
         with listen(folder, inputs) as listeners:
             job = Job(dump(document), folder, inputs, run, read_rungs)
             ask = partial(Given, trials, folder)
-            rounds = Rounds(spec, job, Audience(listeners, say), say, ask)
+            early = EarlyStopping(spec, lambda _params: {})
+            rounds = Rounds(spec, job, Audience(listeners, say), say, ask, early)
             return rounds.run(address, num_cpus, temporary)
+
+
+def _prepared(
+    prepare: Prepare[Inputs],
+    spec: StudySpec,
+    folder: StudyFolder,
+    say: Callable[[str], None],
+    address: str | None,
+) -> Inputs:
+    """What all trials need; made in this process, or on a node of the cluster."""
+    if address is None:
+        return prepare(spec, folder.cache, say)
+    with ray_session(spec.resources, address):
+        require_shared(folder.path, alive())
+        return on_cluster(prepare, spec, folder.cache, say)

@@ -14,7 +14,7 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -107,13 +107,20 @@ def work(job: Job[Any], config: Mapping[str, Any]) -> None:
 
 
 def obituary(
-    job: Job[Any], number: int, params: Params, started: float, error: Exception | None
+    job: Job[Any],
+    number: int,
+    params: Params,
+    started: float,
+    error: Exception | None,
+    why: str = "",
 ) -> TrialRecord:
-    """Files the record of a trial that could not: lost to an error, or else stopped."""
+    """Files the record of a trial that could not: lost to an error, or else stopped; says why."""
     folder = claim(job.folder.trial(number), params)
     rungs = job.read_rungs(folder)
-    reason = f"stopped after epoch {rungs[-1].epoch if rungs else 0}"
-    if error is not None:
+    reason = why or f"stopped after epoch {rungs[-1].epoch if rungs else 0}"
+    if error is None:
+        shutil.rmtree(folder / "checkpoint", ignore_errors=True)  # it will not go on
+    else:
         first, *_ = str(error).splitlines() or [""]
         reason = f"{type(error).__name__}: {first}"
         write_atomically(folder / "error.txt", str(error))
@@ -129,6 +136,14 @@ def obituary(
     )
     job.folder.write(record)
     return record
+
+
+def unended(job: Job[Any]) -> Iterator[tuple[int, Params, tuple[Rung, ...]]]:
+    """Number, parameters and rungs of each trial that an earlier run of the search left unended."""
+    for file in sorted((job.folder.path / "trials").glob("*/params.json")):
+        if not (file.parent / "trial.json").is_file():
+            params = json.loads(file.read_text(encoding="utf-8"))
+            yield int(file.parent.name), params, job.read_rungs(file.parent)
 
 
 def claim(folder: Path, params: Params) -> Path:
