@@ -9,7 +9,8 @@
         trials/00017/        trial.json (TrialRecord), initialise.txt (where its
                              tensors are from), attacks.parquet (what became of each attacked
                              row), checkpoint/ while it runs, student/ in the end
-        teacher.json         the teacher's own measures
+        teacher.json         the teacher's own measures, and where it is
+        hardened.json        those of the teachers that a defence hardened, each with its knobs
         front.json front.html
         mlflow.db artifacts/ the default MLflow store
         outbox/              what MLflow has not received yet
@@ -25,15 +26,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tune_distill.errors import DataError
+from tune_distill.hardening import HARDENINGS, Hardening
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
+from tune_distill.spec.knobs import TrialConfig
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -47,6 +50,8 @@ class Rung:
     accuracy: float  # on the search split
     losses: Mapping[str, float]  # each term of the method, mean over the epoch
     seconds: float  # of training and measuring, since the trial (re)started
+    guard: float | None = None  # right on the clean text and 4 random changes; where it attacks
+    planned: int | None = None  # updates of the whole training
 
 
 @dataclass(frozen=True)
@@ -115,17 +120,56 @@ class StudyFolder:
         """The record of a trial; None while it has not ended."""
         return _read(self.trial(number) / "trial.json")
 
-    def write_teacher(self, outcome: Outcome) -> None:
-        """Files the teacher's own measures, for whoever compares."""
-        write_atomically(self.path / "teacher.json", json.dumps(outcome.to_json(), indent=1))
+    def write_teacher(self, outcome: Outcome, model: Path | None = None) -> None:
+        """Files the teacher's own measures, and where it is, for whoever compares."""
+        at = {} if model is None else {"model": os.path.relpath(model, self.path)}
+        told = json.dumps({**outcome.to_json(), **at}, indent=1)
+        write_atomically(self.path / "teacher.json", told)
 
     def teacher(self) -> Outcome | None:
         """The teacher's own measures; None before the search has begun."""
+        data = self._teacher()
+        data.pop("model", None)
+        return Outcome.from_json(data) if data else None
+
+    def teacher_model(self) -> Path | None:
+        """The teacher itself, as Hugging Face files; None where it is not there (any more)."""
+        model = self.path / self._teacher().get("model", "")
+        return model.resolve() if (model / "config.json").is_file() else None
+
+    def _teacher(self) -> dict[str, Any]:
         try:
-            data = json.loads((self.path / "teacher.json").read_text(encoding="utf-8"))
+            found = json.loads((self.path / "teacher.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return None
-        return Outcome.from_json(data)
+            return {}
+        return dict(found)
+
+    def write_hardened(self, found: Sequence[tuple[Hardening, Outcome]]) -> None:
+        """Files the measures of the teachers that defences hardened, if there are some."""
+        rows = [
+            {"defence": one.name, "knobs": asdict(one), "outcome": outcome.to_json()}
+            for one, outcome in found
+        ]
+        if rows:
+            write_atomically(self.path / "hardened.json", json.dumps(rows, indent=1))
+
+    def hardened(self) -> list[tuple[Hardening, Outcome]]:
+        """The hardened teachers: each defence as of `Hardening.in_teacher`, and the measures."""
+        try:
+            rows = json.loads((self.path / "hardened.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        return [
+            (HARDENINGS[row["defence"]](**row["knobs"]), Outcome.from_json(row["outcome"]))
+            for row in rows
+        ]
+
+    def teacher_of(self, params: Params) -> Outcome | None:
+        """The measures of the teacher that taught a draw: the study's, or a hardened one."""
+        robust = TrialConfig.from_params(params).robust
+        if robust is None or not robust.of_teacher:
+            return self.teacher()
+        return dict(self.hardened()).get(robust.in_teacher())
 
     def records(self) -> list[TrialRecord]:
         """The records of all ended trials, by number."""

@@ -30,8 +30,8 @@ class Outcome:
     """The measures of one finished student, on the search split.
 
     `rates` holds, by attack, the share of rows that are right and that this attack alone did not
-    flip. `intervals` holds a 95 % interval for each measure that is a rate over rows, by its name
-    in `measures`.
+    flip. `reported` holds what is measured and is no objective. `intervals` holds a 95 % interval
+    for each measure that is a rate over rows, by its name in `measures`.
     """
 
     accuracy: float  # the task's own metric, in [-1, 1]
@@ -40,8 +40,12 @@ class Outcome:
     flops: float  # of one forward pass over one example, mean over the task's real lengths
     robust_worst: float | None = None  # right on the clean text and flipped by no attack
     clean_on_attacked: float | None = None  # right on the clean text, over the same rows
+    label_loyalty: float | None = None  # what it says is what its teacher says: measure/loyalty.py
+    probability_loyalty: float | None = None  # 1 where both give the same probabilities
     rates: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    reported: Mapping[str, float] = field(default_factory=dict)
+    at_chance: bool = False  # no better than chance could be: what else it measures says nothing
 
     def __post_init__(self) -> None:
         bad = {name: value for name, value in self.measures().items() if not math.isfinite(value)}
@@ -58,6 +62,7 @@ class Outcome:
             name: float(getattr(self, name)) for name in MEASURES if getattr(self, name) is not None
         }
         taken |= {f"robust_{attack}": float(rate) for attack, rate in self.rates.items()}
+        taken |= {name: float(value) for name, value in self.reported.items()}
         if self.robust_worst is not None and self.clean_on_attacked:
             taken["robust_kept"] = self.robust_worst / self.clean_on_attacked
         return taken
@@ -73,8 +78,8 @@ class Outcome:
         return cls(**{**data, "intervals": intervals})
 
 
-_BY_NAME = ("rates", "intervals")
-MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Outcome) if f.name not in _BY_NAME)
+_BESIDE = ("rates", "intervals", "reported", "at_chance")
+MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Outcome) if f.name not in _BESIDE)
 
 
 @dataclass(frozen=True)

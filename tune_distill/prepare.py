@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import ValidationError
 
-from tune_distill import cache, general, measure, reading, student, tasks, teacher
+from tune_distill import general, measure, reading, student, tasks, taught, teacher
 from tune_distill.errors import SpecError
-from tune_distill.folder import write_atomically
+from tune_distill.hardening import Hardening
 from tune_distill.methods import METHODS, Method, ModelShape, TaskShape
 from tune_distill.outcome import Outcome
 from tune_distill.reading import Reading
@@ -26,16 +24,17 @@ from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
 from tune_distill.space import Params, Uniform
 from tune_distill.spec import StudySpec, TrialConfig
-from tune_distill.spec.attacks import ATTACKED
+from tune_distill.spec.attacks import ATTACKED, LOYAL
 from tune_distill.spec.bounds import passed
 from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
 from tune_distill.tasks import DataWarning, Prepared, Task
+from tune_distill.taught import Augmented, Lessons, Taught
 from tune_distill.teacher import Check
 from tune_distill.teacher.store import Say, record
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedConfig
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,24 @@ class Inputs:
     general: general.Corpus | None  # of the phase before the task
     resources: Resources  # of the attacks
     digests: tuple[tuple[str, str], ...]  # of the data, the teacher, checkpoints, by name
+    answers: Path | None = None  # the teacher's, on the search split
+    hardened: tuple[Taught, ...] = ()  # teachers that defences of the stage `teacher` made
+    augmented: tuple[Augmented, ...] = ()  # adversarial rows of train
+
+    def under(self, defence: Hardening | None) -> Inputs:
+        """The same for a trial that drew a defence: its own teacher in the teacher's place."""
+        if defence is None or not defence.of_teacher:
+            return self
+        wanted = defence.in_teacher()
+        own = next(one for one in self.hardened if one.defence == wanted)
+        return replace(
+            self,
+            teacher=own.folder,
+            signals=own.signals,
+            answers=own.answers,
+            outcome=own.outcome,
+            readings=tuple(one.beside(self.teacher, own.folder) for one in self.readings),
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
         DataError: the task's rows don't fit it.
         TeacherError: the teacher doesn't fit the task, or hasn't learned it.
     """
-    device = _device()
+    device = own_device()
     resources = attack_resources.prepare(spec, root, say)
     found = prepare_teacher(spec, root, say)
     readings = reading.prepare(spec, found.folder, found.task, found.rows, root, say)
@@ -82,18 +99,15 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
     needs = needed(spec, student.shape(model.config), task_shape(found.task))
     names = found.task.label_names
     resources = attack_resources.with_static(resources, spec, names, root, say)
-    signals = None
-    if needs:
-        limit = spec.teacher.cache_gb
-        train, files = found.task.train, root / "signals"
-        made = cache.ensure(model, train, needs, files, limit_gb=limit, say=say, device=device)
-        signals = made.folder
+    lessons = Lessons(spec, found.task, needs, resources, root, say, device)
+    own = lessons.taught(found.folder)
+    augmented = lessons.augmented(found.folder)
     return Inputs(
         task=found.task.folder,
         readings=readings,
         teacher=found.folder,
-        signals=signals,
-        outcome=_outcome(spec, model, found, resources, say, device),
+        signals=own.signals,
+        outcome=own.outcome,
         general=_general(spec, found.folder, root, say),
         resources=resources,
         digests=(
@@ -108,12 +122,15 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
                 }
             ),
         ),
+        answers=own.answers,
+        hardened=tuple(lessons.hardened(found.folder, found.rows, augmented)),
+        augmented=augmented,
     )
 
 
 def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     """The first half of `prepare`: the task's rows, and a teacher that has learned them."""
-    device = _device()
+    device = own_device()
     task = load_task(spec, say)
     folder = teacher.resolve(spec.teacher, task, spec.task.max_length, root, say, device=device)
     prepared = tasks.prepare(spec.task, teacher.load_tokenizer(folder), root / "tasks", task)
@@ -142,13 +159,21 @@ def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
     )
 
 
+def known(inputs: Inputs, params: Params) -> dict[str, float]:
+    """What a draw's student measures whatever it learns, by the names in `Outcome`."""
+    config = TrialConfig.from_params(params)
+    return _known(config, reading.find(inputs.readings, config.student))
+
+
 def _beyond(spec: StudySpec, config: TrialConfig, own: Reading) -> list[str]:
     """The constraints that a student would break whatever it learned."""
-    if not spec.bounds:
-        return []
+    return passed(spec.bounds, _known(config, own)) if spec.bounds else []
+
+
+def _known(config: TrialConfig, own: Reading) -> dict[str, float]:
     task = _opened(own.task)
     shape = student.config(config.student, reading.config(own), task.label_names, task.kind)
-    return passed(spec.bounds, measure.known(shape, task.search.lengths))
+    return measure.known(shape, task.search.lengths)
 
 
 def refusals(
@@ -169,7 +194,7 @@ def refusals(
     """
     drawn = config.student
     reasons = student.infeasible(drawn, taught, config.method, task, source=source)
-    reasons += config.robust.check(config.method, task) if config.robust else []
+    reasons += config.hardening.check(config.method, task) if config.hardening else []
     if reasons or of_teacher:
         return reasons
     shapes = student.shape(taught), ModelShape(drawn.layers, drawn.hidden_size, drawn.heads)
@@ -218,6 +243,12 @@ def load_task(spec: StudySpec, say: Say) -> Task:
             f"{', '.join(asked)}: an attack makes a text be taken for another class, and the task"
             f" {task.name} has {what}; leave it out"
         )
+    if task.kind != "single_label" and (alike := [o.name for o in spec.axes if o.name in LOYAL]):
+        raise SpecError(
+            f"objectives.{alike[0]}: how often a student says what its teacher says is measured "
+            f"where a row has one class, and the task {task.name} has none; leave it out"
+        )
+    taught.refuse(spec, task_shape(task))
     attack_resources.check(spec)
     return task
 
@@ -254,32 +285,6 @@ def _general(spec: StudySpec, folder: Path, root: Path, say: Say) -> general.Cor
     return general.prepare(spec.general, tokenizer, spec.task.max_length, root, say)
 
 
-def _outcome(
-    spec: StudySpec,
-    model: PreTrainedModel,
-    found: CheckedTeacher,
-    resources: Resources,
-    say: Say,
-    device: str,
-) -> Outcome:
-    """The teacher's own measures, remembered beside it."""
-    attacks = attack_resources.identities(spec, resources)
-    asked = json.dumps([found.task.key, spec.robustness.rows if attacks else 0, attacks])
-    name = hashlib.sha256(asked.encode()).hexdigest()[:16]
-    memory = found.folder / "outcomes" / f"{name}.json"
-    try:
-        return Outcome.from_json(json.loads(memory.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        say("measuring the teacher, to compare its students with")
-    tokenizer = teacher.load_tokenizer(found.folder)
-    memory.parent.mkdir(exist_ok=True)
-    rows = memory.with_suffix(".parquet")
-    outcome = measure.measure(
-        model, tokenizer, found.task, spec, device, resources=resources, rows=rows
-    )
-    write_atomically(memory, json.dumps(outcome.to_json()))
-    return outcome
-
-
-def _device() -> str:
+def own_device() -> str:
+    """Where the work before the first trial runs."""
     return "cuda" if torch.cuda.is_available() else "cpu"

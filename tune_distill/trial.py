@@ -14,11 +14,22 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
-from tune_distill import cache, families, general, initialise, measure, reading, student, tasks
+from tune_distill import (
+    cache,
+    families,
+    general,
+    initialise,
+    measure,
+    reading,
+    student,
+    tasks,
+    taught,
+)
 from tune_distill.folder import Rung, whole, write_atomically
-from tune_distill.hardening import Rewording
+from tune_distill.hardening import Adversaries, Rewording
 from tune_distill.measure.accuracy import accuracy
 from tune_distill.measure.attack_rows import FILE
+from tune_distill.measure.guard import Guard
 from tune_distill.outcome import Outcome
 from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.reading import Reading
@@ -67,6 +78,7 @@ def run(
     """
     torch.set_num_threads(threads)
     config = TrialConfig.from_params(params)
+    inputs = inputs.under(config.robust)
     seed = config.train.seed or 0
     own = reading.find(inputs.readings, config.student)
     task = tasks.open_prepared(own.task)
@@ -83,31 +95,41 @@ def run(
     shapes = student.shape(teacher_config(inputs.teacher)), student.shape(model.config)
     signals = _signals(config.method.needs(*shapes)[0], inputs, own, device)
 
+    tokenizer = reading.tokenizer(own)
+    guard = Guard.of(spec, task, tokenizer, inputs.resources.open(device))
     started, rungs = time.time(), _read_rungs(folder)
     for epoch in train(
         model,
         config.method,
-        task.train if config.method.needs_teacher else task.train.labelled(),
+        task.train if config.unlabelled else task.train.labelled(),
         config.train,
         seed=seed,
         teacher=signals,
         teacher_shape=shapes[0],
         heads=heads_of(config.method, shapes, seed, basis),
-        hardening=config.robust,
-        texts=_texts(config, inputs, own, task, device),
+        hardening=config.hardening,
+        texts=_texts(spec, config, inputs, own, task, device),
         device=device,
         checkpoint=folder / "checkpoint",
     ):
         score = accuracy(model, task.search, task.metric, device).score
+        kept = guard.score(model, device) if guard else None
         seconds = time.time() - started
-        rung = Rung(epoch.epoch, epoch.updates, score, epoch.losses, seconds)
+        reached = (epoch.epoch, epoch.updates, score, epoch.losses, seconds)
+        rung = Rung(*reached, guard=kept, planned=epoch.planned)
         rungs[epoch.epoch] = rung
         _write_rungs(folder, rungs)
         report(rung)
 
-    tokenizer = reading.tokenizer(own)
     outcome = measure.measure(
-        model, tokenizer, task, spec, device, resources=inputs.resources, rows=folder / FILE
+        model,
+        tokenizer,
+        task,
+        spec,
+        device,
+        resources=inputs.resources,
+        rows=folder / FILE,
+        teacher=taught.reference(inputs.teacher, inputs.answers, inputs.task, device),
     )
     _save(model, tokenizer, task, folder / "student")
     for checkpoint in ("checkpoint", "general"):
@@ -163,13 +185,18 @@ def _signals(needs: Needs, inputs: Inputs, own: Reading, device: str) -> Teacher
 
 
 def _texts(
-    config: TrialConfig, inputs: Inputs, own: Reading, task: Prepared, device: str
+    spec: StudySpec,
+    config: TrialConfig,
+    inputs: Inputs,
+    own: Reading,
+    task: Prepared,
+    device: str,
 ) -> Texts | None:
     """The training rows as texts, for a defence that changes them."""
-    if not isinstance(config.robust, Rewording):
+    if not isinstance(config.hardening, Adversaries | Rewording):
         return None
-    table = inputs.resources.open(device).table
-    return Texts(task.rows("train").texts, reading.tokenizer(own), task.max_length, table)
+    given = taught.given(spec, inputs.resources, config.hardening, inputs.augmented, device)
+    return given.texts(task.rows("train").texts, reading.tokenizer(own), task.max_length)
 
 
 def _save(

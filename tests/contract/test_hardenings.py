@@ -52,7 +52,10 @@ def test_one_update_is_finite_and_moves_all_that_plain_training_moves(world, nam
         assert (name, method) in {("ard", "finetune"), ("rslad", "finetune")}, reasons
         return
     for phase in range(len(METHODS[method]().phases())):
-        plain, hard = (world.update(world.model(seed=1), method, phase=phase) for _ in range(2))
+        plain, hard = (
+            world.update(world.model(seed=1), method, phase=phase, hardening=hardening)
+            for _ in range(2)
+        )
         plain.learn(plain.loss(plain.forward())["total"])
         torch.manual_seed(0)
         terms = hardening.learn(hard)
@@ -75,8 +78,9 @@ def test_one_update_is_finite_and_moves_all_that_plain_training_moves(world, nam
 @pytest.mark.parametrize("family", ["distilbert", "roberta", "albert"])
 def test_every_family_can_be_hardened(world, name, family):
     """ALBERT's word embeddings are narrower than its blocks."""
-    update = world.update(world.model(seed=1, family=family))
-    terms = HARDENINGS[name]().learn(update)
+    hardening = HARDENINGS[name]()
+    update = world.update(world.model(seed=1, family=family), hardening=hardening)
+    terms = hardening.learn(update)
     assert torch.isfinite(terms["total"])
     assert update.student.get_input_embeddings().weight.grad.abs().max() > 0
 
@@ -85,7 +89,9 @@ def test_every_family_can_be_hardened(world, name, family):
 @pytest.mark.parametrize("kind", ["multi_label", "regression"])
 def test_several_labels_and_numbers_can_be_hardened(world, name, kind):
     hardening = HARDENINGS[name]()
-    assert hardening.check(METHODS["kd"](), TaskShape(2, kind)) == []
+    if reasons := hardening.check(METHODS["kd"](), TaskShape(2, kind)):
+        assert name in {"ganbert", "augment", "attack"}, reasons
+        return
     update = world.update(world.model(seed=1))
     labels = update.batch.labels.float()
     labels = torch.stack([labels, 1 - labels], dim=1) if kind == "multi_label" else labels

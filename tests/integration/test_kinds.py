@@ -11,9 +11,11 @@ import pytest
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from tune_distill import prepare, tasks, trial
+from tune_distill.confirm.read import outputs
+from tune_distill.export import Source
 from tune_distill.export.card import card
-from tune_distill.folder import TrialRecord
-from tune_distill.measure.accuracy import heldout
+from tune_distill.export.scores import Shown
+from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.space import at_random
 from tune_distill.spec import TrainSpec, resolve
 from tune_distill.teacher import Recipe, builtin
@@ -129,7 +131,8 @@ def test_a_student_is_distilled_measured_and_told_by_its_pipeline(kind, tmp_path
     assert not outcome.intervals  # neither correlation nor F1 is a rate
 
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student")
-    found = heldout(model, task)
+    answers = outputs(model, task)
+    found = {name: tasks.scores(task, logits, name) for name, logits in answers.items()}
     assert set(found) == {"heldout", "heldout_other"}
     for split, scores in found.items():
         assert list(scores) == TASKS[kind]["metric"]
@@ -138,14 +141,8 @@ def test_a_student_is_distilled_measured_and_told_by_its_pipeline(kind, tmp_path
             expected = tasks.score(metric, logits, task.splits()[split].labels)
             assert score == pytest.approx(expected, abs=1e-3)  # ranks of near-ties
 
-    shown = card(
-        TrialRecord(0, "complete", params, outcome),
-        document,
-        spec.axes,
-        {},
-        kind=kind,
-        on_front=True,
-    )
+    filed = TrialRecord(0, "complete", params, outcome)
+    shown = card(Source(StudyFolder(tmp_path), document, spec, [filed]), filed, Shown(kind=kind))
     assert f"accuracy ({TASKS[kind]['metric'][0]})" in shown
     assert ("top_k=None" in shown) is (kind == "multi_label")
     high, low = pipeline("text-classification", str(tmp_path / "student"))(

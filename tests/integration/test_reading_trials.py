@@ -15,7 +15,7 @@ from tests import reading_study
 from tests.reading_study import FEW
 from tune_distill import cache, prepare, reading, signals, student, tasks, trial
 from tune_distill.cli.single import train_single
-from tune_distill.export import bundle
+from tune_distill.export import Source, bundle
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.methods import METHODS
 from tune_distill.spec import resolve
@@ -173,9 +173,8 @@ def test_an_exported_student_is_trained_again_bit_for_bit(home, study, run, tmp_
     place.trial(7).mkdir(parents=True)
     (folder / "student").rename(place.student(7))
     try:
-        exported = bundle(
-            place, record, document, spec.axes, tmp_path / "exported", teacher={}, on_front=True
-        )
+        exported = tmp_path / "exported"
+        bundle(Source(place, document, spec, [record]), record, exported)
     finally:
         place.student(7).rename(folder / "student")
     again, target = train_single(
@@ -185,6 +184,6 @@ def test_an_exported_student_is_trained_again_bit_for_bit(home, study, run, tmp_
     for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json"):
         assert (target / name).read_bytes() == (exported / name).read_bytes(), name
     card = (exported / "README.md").read_text()
-    whose = f"started from `{drawn['student.checkpoint']}` and reads the {FEW} of its tokens"
+    whose = f"started from `{key[1]}` and reads the {FEW} of its tokens"
     assert (whose if key[1] else f"It reads the {FEW} of its teacher's tokens") in card
     assert json.loads((exported / "config.json").read_text())["vocab_size"] == FEW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -43,7 +43,8 @@ def check(
     config, tokenizer = outline(spec.teacher, task, spec.task.max_length)
     lengths = encode(some(task.train), tokenizer, spec.task.max_length).lengths
     readings = outlines(spec, config, tokenizer, task, say)
-    samples = list(_samples(spec, config, task, _teacher_flops(config, lengths), readings))
+    taught = _teacher_flops(config, lengths)
+    samples = list(_samples(spec, config, task, taught, readings))
     summary = {
         "study": spec.name,
         "task": {
@@ -56,6 +57,7 @@ def check(
         },
         "objectives": {o.name: o.goal for o in spec.axes},
         "trials": spec.search.trials,
+        "beforehand": list(_beforehand(spec, task, taught)),
         "enqueued": {name: setting(name, spec.search_space) for name in spec.search.enqueue},
         "samples": samples,
     }
@@ -79,6 +81,8 @@ def _samples(
     from tune_distill.space import at_random
     from tune_distill.spec import TrialConfig
     from tune_distill.spec.bounds import passed
+    from tune_distill.train.course import updates_of
+    from tune_distill.train.defence import cost_of, shown
 
     suggest = at_random(random.Random(spec.search.seed))
     found: list[dict[str, Any]] = []
@@ -95,14 +99,22 @@ def _samples(
         if reasons := passed(spec.bounds, known):
             continue
         once = known["flops"]
-        trained = task.train if config.method.needs_teacher else task.train.labelled()
-        passes = config.robust.cost if config.robust else 1.0
+        rows = task.train if config.unlabelled else task.train.labelled()
+        trained = shown(config.hardening, rows)
+        cost = cost_of(config.hardening, len(trained) / len(rows))
+        counted = config.train.budget == "compute"  # then it has fewer updates instead
         found.append(
             {
                 "params": params,
                 **known,
+                "updates": updates_of(config.train, len(trained), cost),
+                "update_cost": cost,
                 # forward and backward cost three forward passes
-                "training_flops": 3 * once * len(trained) * config.train.epochs * passes,
+                "training_flops": 3
+                * once
+                * len(rows)
+                * config.train.epochs
+                * (1.0 if counted else cost),
                 "teacher_flops_ratio": taught / once,
             }
         )
@@ -113,6 +125,28 @@ def _samples(
             f"space: none of {TRIES} draws can be trained; the last because {'; '.join(reasons)}"
         )
     return found
+
+
+def _beforehand(spec: StudySpec, task: Task, once: float) -> Iterator[dict[str, Any]]:
+    """What defences need made before the first trial, and what that costs at most.
+
+    `once` counts the FLOPs of the teacher's forward pass over a row.
+    """
+    from tune_distill.spec import beforehand
+    from tune_distill.teacher.hardened import training
+    from tune_distill.train.defence import shown
+
+    labelled = len(task.train.labelled())
+    for augment in beforehand.augments(spec.space.robust):
+        rows = min(augment.rows, labelled)
+        what = f"{rows:,} rows of train attacked by {augment.recipe}, against the teacher"
+        # the order of the words: forward, and back to the embeddings
+        yield {"what": what, "flops": once * rows * (augment.queries + 2)}
+    for defence in beforehand.teachers(spec.space.robust):
+        rows = len(shown(defence, task.train if defence.unlabelled else task.train.labelled()))
+        epochs = training(spec.teacher).epochs
+        what = f"a teacher hardened by {defence.shown}, {epochs} epochs"
+        yield {"what": what, "flops": 3 * once * rows * epochs * defence.cost}
 
 
 def _teacher_flops(config: PreTrainedConfig, lengths: NDArray[np.int64]) -> float:

@@ -8,11 +8,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tune_distill.cli.options import STORAGE, Json, Storage, Study, opened, say
+
+if TYPE_CHECKING:
+    from tune_distill.folder import StudyFolder
 
 
 def front(
@@ -29,6 +32,7 @@ def front(
     from tune_distill.cli.tables import front_table
 
     data = _data(study, storage)
+    _mark_ties(data, opened(study, storage)[0])
     if html is not None:
         from tune_distill.folder import write_atomically
         from tune_distill.plots import report
@@ -76,7 +80,23 @@ def _data(study: str, storage: Path) -> dict[str, Any]:
     spec = resolve(document)
     outcome = folder.teacher()
     teacher = outcome.measures() if outcome else None
-    return front_data(folder.records(), spec.axes, teacher, spec.name, spec.bounds)
+    data = front_data(folder.records(), spec.axes, teacher, spec.name, spec.bounds)
+    data["hardened"] = [
+        {"defence": defence.shown, "measures": one.measures()} for defence, one in folder.hardened()
+    ]
+    return data
+
+
+def _mark_ties(data: dict[str, Any], folder: StudyFolder) -> None:
+    """Writes to each trial of the front which others can't be told from it in robustness."""
+    from tune_distill.measure.attack_rows import FILE, ties
+
+    if "robust_worst" not in {objective["name"] for objective in data["objectives"]}:
+        return
+    files = {number: folder.trial(number) / FILE for number in data["front"]}
+    found = ties({number: file for number, file in files.items() if file.is_file()})
+    for row in data["trials"]:
+        row["ties"] = found.get(row["number"], [])
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

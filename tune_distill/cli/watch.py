@@ -33,7 +33,8 @@ def watched(
 ) -> Iterator[Sequence[Listener]]:
     """The listeners of a search, open while it runs."""
     records = folder.records()
-    folder.write_teacher(inputs.outcome)
+    folder.write_teacher(inputs.outcome, inputs.teacher)
+    folder.write_hardened([(one.defence, one.outcome) for one in inputs.hardened if one.defence])
     with ExitStack() as stack:
         progress = Progress(spec.axes, spec.search.trials, records, bounds=spec.bounds)
         display = Display(spec.name, progress)
@@ -68,11 +69,22 @@ def begin(
             "torch.version": str(torch.__version__),
             **{f"digest.{name}": digest for name, digest in inputs.digests},
             **{f"teacher.{n}": f"{v:.6g}" for n, v in inputs.outcome.measures().items()},
+            **_hardened(inputs),
             **({"mlflow.source.git.commit": commit} if (commit := _commit()) else {}),
         },
         datasets=uses,
         artifacts={"study.yaml": folder.study},
     )
+
+
+def _hardened(inputs: Inputs) -> dict[str, str]:
+    """The teachers that defences hardened, and what each measures, by number."""
+    tags: dict[str, str] = {}
+    for number, one in enumerate(inputs.hardened, start=1):
+        name = f"teacher.hardened.{number}"
+        tags[name] = one.defence.shown if one.defence else ""
+        tags |= {f"{name}.{n}": f"{v:.6g}" for n, v in one.outcome.measures().items()}
+    return tags
 
 
 def flat(document: Mapping[str, Any], under: str = "") -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from annotated_types import Ge, Gt, Le
 
-from tune_distill.methods import Batchwise, Method, TaskShape
+from tune_distill.methods import Batchwise, Method, ModelShape, TaskShape
 from tune_distill.signals import Signals
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from tune_distill.hardening.rewording import Rewording
 
@@ -48,6 +48,10 @@ class Update(Protocol):
     def temperature(self) -> float:
         """The method's; 1 where it has none."""
 
+    @property
+    def extra(self) -> nn.Module | None:
+        """The defence's train-only modules, as of its `modules`."""
+
     def still(self) -> Tensor:
         """No perturbation: zeros, (batch, length, width of the word embeddings), float32."""
 
@@ -56,6 +60,18 @@ class Update(Protocol):
 
     def reworded(self, defence: Rewording) -> Signals:
         """The student's logits on the rows' texts as a defence changes them."""
+
+    def adversaries(self) -> Update | None:
+        """An update on texts that an attack found; None where it found none.
+
+        Its `seen` is what the teacher says of the clean texts.
+        """
+
+    def encoded(self) -> tuple[Signals, Tensor]:
+        """As `forward`, and what enters the student's head: (batch, width), float32."""
+
+    def head(self, vectors: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+        """What the head makes of such vectors: what its last layer reads, and the logits."""
 
     def loss(self, own: Signals) -> dict[str, Tensor]:
         """The terms of the method, `total` among them."""
@@ -66,8 +82,8 @@ class Update(Protocol):
     def inside(self, own: Signals) -> dict[str, tuple[float, Tensor]]:
         """The method's terms on the inside of the model, each with its weight."""
 
-    def learn(self, loss: Tensor) -> None:
-        """Backward: adds to the gradients of the update."""
+    def learn(self, loss: Tensor, only: nn.Module | None = None) -> None:
+        """Backward: adds to the gradients of the update; those of one module `only`, if named."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +91,56 @@ class Hardening:
     """Base of the defences; the fields of a subclass are its knobs, searchable by name."""
 
     name: ClassVar[str]
+    unlabelled: ClassVar[bool] = False  # whether it learns from rows without a label, too
+    beforehand: ClassVar[tuple[str, ...]] = ()  # knobs whose values are prepared before all trials
 
-    stage: Literal["during", "after"] = "during"  # all updates, or the last ones
+    stage: Literal["during", "after", "teacher"] = "during"  # all updates, the last, the teacher's
     share: Annotated[float, Gt(0), Le(1)] = 0.3  # of the updates, the last ones: stage after
 
     def check(self, method: Method, task: TaskShape) -> list[str]:
         """The reasons why this defence makes no sense here; empty if it does."""
         return []
 
+    @property
+    def shown(self) -> str:
+        """`fgm (epsilon 0.1, weight 0.5)`: its knobs where they are not the default."""
+        told = (
+            f"{one.name} {f'{value:g}' if isinstance(value, float) else value}"
+            for one in fields(self)
+            if (value := getattr(self, one.name)) != one.default
+        )
+        knobs = ", ".join(told)
+        return f"{self.name} ({knobs})" if knobs else self.name
+
+    @property
+    def of_teacher(self) -> bool:
+        """Whether it hardens the teacher, and leaves the student's training as it is."""
+        return self.stage == "teacher"
+
+    def in_teacher(self) -> Self:
+        """The same at work in a teacher's training, of which it makes every update."""
+        return replace(self, stage="during", share=Hardening.share)
+
+    @property
+    def part(self) -> float:
+        """The share of a student's updates that it makes: the last ones."""
+        return {"during": 1.0, "after": self.share, "teacher": 0.0}[self.stage]
+
     def start(self, updates: int) -> int:
         """The first hardened update of a run of so many."""
-        return 0 if self.stage == "during" else round(updates * (1 - self.share))
+        return round(updates * (1 - self.part))
 
     def reach(self, place: float) -> float:
         """The length of its perturbations over the full one, at a place in (0, 1] of its stage."""
         return 1.0
+
+    def repeats(self, labelled: int, rows: int) -> int:
+        """How often an epoch shows a labelled row, there being so many of so many."""
+        return 1
+
+    def modules(self, student: ModelShape) -> nn.Module | None:
+        """Train-only modules, random; an `opponent` among them has an optimiser of its own."""
+        return None
 
     @property
     def passes(self) -> float:
@@ -98,9 +149,8 @@ class Hardening:
 
     @property
     def cost(self) -> float:
-        """What a training with it costs, a plain one being 1."""
-        part = 1.0 if self.stage == "during" else self.share
-        return 1 + part * (self.passes - 1)
+        """What a student's training with it costs, a plain one being 1."""
+        return 1 + self.part * (self.passes - 1)
 
     def learn(self, update: Update) -> dict[str, Tensor]:
         """Adds up the gradients of one update; each term by name, for the record, and `total`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
 from tune_distill.robustness.attempt import RowOutcome
+from tune_distill.statistics import paired_difference
 
 if TYPE_CHECKING:
     from tune_distill.measure.robustness import Robustness
@@ -54,6 +56,28 @@ def write_rows(found: Robustness, rows: NDArray[np.int64], path: Path) -> None:
         partial = Path(folder) / path.name
         pq.write_table(pa.concat_tables(parts).unify_dictionaries(), partial)
         partial.replace(path)
+
+
+def ties(files: Mapping[int, Path]) -> dict[int, list[int]]:
+    """Which models can't be told apart: the paired interval of their difference holds 0.
+
+    Args:
+        files: of each model, of attacks on the same rows.
+
+    Returns:
+        The others that each may well equal in `robust_worst`, by number.
+    """
+    robust = {
+        number: np.logical_and.reduce(list(read_rows(file).values()))
+        for number, file in files.items()
+    }
+    found: dict[int, list[int]] = {number: [] for number in files}
+    for one, other in combinations(sorted(files), 2):
+        between = paired_difference(robust[one], robust[other])
+        if between.low <= 0 <= between.high:
+            found[one].append(other)
+            found[other].append(one)
+    return found
 
 
 def read_rows(path: Path) -> Mapping[str, NDArray[np.bool_]]:

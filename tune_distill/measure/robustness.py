@@ -25,7 +25,6 @@ from tune_distill.outcome import Interval
 from tune_distill.robustness.attacks import Attack
 from tune_distill.robustness.attempt import RowOutcome
 from tune_distill.robustness.opened import NONE, Opened
-from tune_distill.robustness.scorer import TOKEN_BUDGET
 from tune_distill.robustness.search import AttackResult, attack
 from tune_distill.statistics import wilson
 
@@ -105,7 +104,7 @@ def robustness(
     *,
     max_length: int,
     device: torch.device | str = "cpu",
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     resources: Opened = NONE,
 ) -> Robustness:
     """Run each attack against the model on these rows; arguments as `robustness.search.attack`.

@@ -13,6 +13,7 @@ trials             the complete ones, by number:
   on_front         whether it satisfies the constraints and no such trial dominates it
   breaks           the constraints that it doesn't satisfy
   dominated_by     the front's trials that dominate it, by number
+  at_chance        whether it is no better than chance could be
 front              the numbers of the front's trials
 knee               the number of the front's compromise (pareto.knee), or null
 hypervolume        of the front, below the references
@@ -93,4 +94,5 @@ def _trial(
         "on_front": not better and not broken,
         "breaks": list(broken),
         "dominated_by": list(better),
+        "at_chance": outcome.at_chance,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,16 @@ class Reading:
     tokenizer: Path  # Hugging Face files
     source: Path  # Hugging Face files of the model that a student starts from, with all its tokens
     of_teacher: bool  # whether the tokens are the teacher's: its signals of tokens can be used
+
+    def beside(self, plain: Path, other: Path) -> Reading:
+        """The same for students of another teacher, of the same tokens, than the study's `plain`.
+
+        What starts from a checkpoint stays with it.
+        """
+        if self.source != plain:
+            return self
+        tokenizer = other if self.tokenizer == plain else self.tokenizer
+        return replace(self, source=other, tokenizer=tokenizer)
 
 
 One = TypeVar("One", Reading, Outline)

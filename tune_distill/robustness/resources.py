@@ -25,7 +25,7 @@ from tune_distill.robustness.given import HOW, builtin_table, located, open_mask
 from tune_distill.robustness.opened import NONE, Opened
 from tune_distill.robustness.recipes import ATTACKS
 from tune_distill.robustness.table import Table
-from tune_distill.spec.space import nodes
+from tune_distill.spec.space import every, nodes
 
 if TYPE_CHECKING:
     from tune_distill.spec import StudySpec
@@ -155,8 +155,12 @@ def _readers(spec: StudySpec) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The attacks and the defences of a study, each with the resources that it reads."""
     for name in spec.robustness.attacks if spec.attacked else ():
         yield name, ATTACKS[name].resources
-    if nodes(spec.space.robust)[RandomTable.name] is not None:
-        yield RandomTable.name, ("table",)
+    for name, knobs in nodes(spec.space.robust).items():
+        if knobs is not None and name == RandomTable.name:
+            yield name, ("table",)
+        elif knobs is not None and "recipe" in nodes(knobs):  # looks for adversarial texts
+            for recipe in every(nodes(knobs)["recipe"]):
+                yield f"{name} by {recipe}", ATTACKS[recipe].resources
 
 
 def _need(readers: Sequence[str]) -> str:

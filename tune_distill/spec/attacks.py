@@ -10,6 +10,7 @@ from tune_distill.spec.knobs import Frozen, PositiveInt
 from tune_distill.spec.problems import did_you_mean
 
 ATTACKED = ("robust_worst", "clean_on_attacked")  # measures of the attacks
+LOYAL = ("label_loyalty", "probability_loyalty")  # of rows of one class each
 
 # The keys of robustness.ATTACKS, which lies above this layer; a test holds them equal.
 ATTACK_NAMES = ("char", "pruthi", "table", "wordnet", "bae", "textbugger")

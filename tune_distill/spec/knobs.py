@@ -61,6 +61,8 @@ class TrainSpec(Frozen):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     batch_size: PositiveInt = 32
     epochs: PositiveInt = 3
+    # compute: a defence's passes count, too. Left out of dumps: no teacher's identity hangs on it.
+    budget: Literal["epochs", "compute"] = Field(default="epochs", exclude=True)
     warmup: Fraction = 0.1  # share of the updates
     weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not on biases and norms
     clip: Annotated[float, Field(gt=0)] = 1.0  # largest norm of the gradient
@@ -78,6 +80,16 @@ class TrialConfig:
     method: Method
     train: TrainSpec
     robust: Hardening | None = None  # the defence, if there is one
+
+    @property
+    def hardening(self) -> Hardening | None:
+        """The defence of the student's own training; None where it is its teacher's."""
+        return None if self.robust is None or self.robust.of_teacher else self.robust
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether it learns from rows without a label, too."""
+        return self.method.needs_teacher or bool(self.hardening and self.hardening.unlabelled)
 
     @classmethod
     def from_params(cls, params: Params) -> TrialConfig:

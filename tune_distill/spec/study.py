@@ -9,12 +9,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tune_distill.outcome import MEASURES, Goal, Objective
 from tune_distill.space import Space
-from tune_distill.spec import enqueue
+from tune_distill.spec import beforehand, enqueue, stopping
 from tune_distill.spec.attacks import ATTACKED, RobustnessSpec
 from tune_distill.spec.bounds import Bound
 from tune_distill.spec.knobs import Frozen, PositiveInt
 from tune_distill.spec.problems import did_you_mean
 from tune_distill.spec.space import SpaceSpec
+from tune_distill.spec.stopping import StoppingSpec
 from tune_distill.spec.task import TaskSpec
 from tune_distill.spec.teaching import GeneralSpec, TeacherSpec
 
@@ -50,7 +51,9 @@ class ResourceSpec(Frozen):
 
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0.0
-    max_minutes_per_trial: Annotated[float, Field(gt=0)] | None = None  # then stopped: PRUNED
+    # At the end of the epoch in which it is over, a trial is stopped: PRUNED. Three times as long
+    # without a word, and it counts as hung: failed.
+    max_minutes_per_trial: Annotated[float, Field(gt=0)] | None = None
     concurrent: PositiveInt | None = None  # None: as many as the resources allow
 
     @property
@@ -73,6 +76,7 @@ class SearchSpec(Frozen):
     enqueue: tuple[str, ...] = ()  # published settings to try first: pkd:sst2, lad:rte, tinybert
     known: str | None = Field(default=None, alias="from")  # an earlier study: its name or folder
     max_hours: Annotated[float, Field(gt=0)] | None = None  # of a run; no trial starts later
+    stop_early: StoppingSpec = StoppingSpec()  # {rule: moasha, grace: 1, factor: 3}
     max_failures: Annotated[int, Field(ge=0)] = 2  # restarts of a trial whose worker died
 
     @field_validator("enqueue")
@@ -118,6 +122,12 @@ class StudySpec(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _defences_can_be_prepared(self) -> Self:
+        if wrong := beforehand.unprepared(self.space.robust):
+            raise ValueError("; ".join(f"space.{one}" for one in wrong))
+        return self
+
+    @model_validator(mode="after")
     def _constraints_are_measured(self) -> Self:
         for at, bound in enumerate(self.bounds):
             if bound.measure in ATTACKED and not self.attacked:
@@ -125,6 +135,12 @@ class StudySpec(Frozen):
                     f"constraints.{at}: {bound} bounds what no trial of this study measures: "
                     f"attacks run where {' or '.join(ATTACKED)} is an objective"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _something_can_be_stopped(self) -> Self:
+        if wrong := stopping.misfit(self.search.stop_early, self.objectives, self.search_space):
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tune_distill.hardening import Hardening
+from tune_distill.hardening.ganbert import GanBert
 from tune_distill.methods import METHODS, Method
 from tune_distill.space import Constant
 from tune_distill.spec.knobs import Fraction, Frozen, PositiveInt, TrainSpec
-from tune_distill.spec.space import MethodSpace, nodes
+from tune_distill.spec.space import MethodSpace, RobustSpaces, nodes
+
+GanBertSpace = RobustSpaces[GanBert.name]
 
 
 class FitSpec(Frozen):
@@ -22,6 +26,35 @@ class FitSpec(Frozen):
     warmup: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     seed: int = 0
+    # Learn from rows without a label, too; {}: as published.
+    ganbert: GanBertSpace | None = None  # type: ignore[valid-type]
+
+    @property
+    def adversary(self) -> Hardening | None:
+        """GAN-BERT, where the fine-tuning is one."""
+        if self.ganbert is None:
+            return None
+        made = GanBert(**{knob: node.value for knob, node in nodes(self.ganbert).items()})
+        return made.in_teacher() if made.of_teacher else made
+
+    @field_validator("ganbert")
+    @classmethod
+    def _nothing_is_searched(cls, ganbert: Frozen | None) -> Frozen | None:
+        for knob, node in nodes(ganbert).items() if ganbert else ():
+            if not isinstance(node, Constant):
+                raise ValueError(f"{knob}: give one value; nothing of a teacher is searched")
+        return ganbert
+
+
+class HardenSpec(Frozen):
+    """How a teacher is fine-tuned further with a defence of the stage `teacher`."""
+
+    learning_rate: Annotated[float, Field(gt=0)] | None = None  # None: the teacher's own, or 3e-5
+    batch_size: PositiveInt = 32
+    epochs: PositiveInt = 2
+    warmup: Fraction = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    seed: int = 0
 
 
 class TeacherSpec(Frozen):
@@ -30,6 +63,7 @@ class TeacherSpec(Frozen):
     model: str | None = None  # a fine-tuned sequence classifier: hub id or folder
     fit: FitSpec | None = None
     builtin: Literal["small"] | None = None  # a small BERT, trained from scratch
+    harden: HardenSpec = HardenSpec()  # further, with a defence of the stage teacher
     floor: float | None = None  # least score on the search split; None: the task's own
     cache_gb: Annotated[float, Field(ge=0)] = 20.0  # 10^9 bytes of cached signals
 

@@ -2,6 +2,7 @@
 
 resolve(spec, task, max_length, cache, say) -> Path    a study's teacher, found or made
 outline(spec, task, max_length)                        its config and tokenizer, nothing made
+harden(defence, folder, ...) -> Path                   the same, fine-tuned further with a defence
 adopt_checkpoint, outline_checkpoint                   the same of a model that students start from
 load(folder), load_tokenizer(folder)                   float32, frozen, in eval mode
 check(folder, task, floor) -> Check                    refuses one that has not learned the task
@@ -15,16 +16,19 @@ from __future__ import annotations
 from tune_distill.teacher.adopt import adopt_checkpoint, outline_checkpoint
 from tune_distill.teacher.builtin import SMALL, Recipe
 from tune_distill.teacher.floor import Check, check, least_score
+from tune_distill.teacher.hardened import Given, harden
 from tune_distill.teacher.loading import digest, load, load_tokenizer
 from tune_distill.teacher.obtain import outline, resolve
 
 __all__ = [
     "SMALL",
     "Check",
+    "Given",
     "Recipe",
     "adopt_checkpoint",
     "check",
     "digest",
+    "harden",
     "least_score",
     "load",
     "load_tokenizer",

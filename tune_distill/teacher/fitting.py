@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tune_distill.hardening import Hardening
 from tune_distill.methods.finetune import FineTune
 from tune_distill.spec import TrainSpec
 from tune_distill.tasks import Task, encode, score
 from tune_distill.teacher.store import Say, alone, intact, keep
-from tune_distill.train import predict, train
+from tune_distill.train import Texts, predict, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -33,6 +34,8 @@ class Fit:
     max_length: int
     name: str  # what the user calls the start
     identity: Mapping[str, Any]  # all that the result depends on, besides the above and the task
+    hardening: Hardening | None = None
+    texts: Texts | None = None  # of the task's train rows, for a defence that changes them
 
 
 def fit(plan: Fit, task: Task, folder: Path, say: Say, device: str) -> None:
@@ -66,6 +69,8 @@ def _train(
         data,
         plan.config,
         seed=plan.seed,
+        hardening=plan.hardening,
+        texts=plan.texts,
         device=device,
         checkpoint=checkpoint,
     )

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tune_distill import families
+from tune_distill.errors import TeacherError
+from tune_distill.methods import TaskShape
+from tune_distill.methods.finetune import FineTune
 from tune_distill.spec import FitSpec, TeacherSpec, TrainSpec
 from tune_distill.tasks import Task, head, tokenizer_digest
 from tune_distill.teacher import builtin
@@ -43,12 +47,13 @@ def resolve(
     root = cache / "teachers"
     if spec.model is not None:
         return adopt(spec.model, task, max_length, root, say)
-    task = task.labelled()  # a teacher stays the same whatever its students see besides
+    if spec.fit is None or spec.fit.ganbert is None:
+        task = task.labelled()  # a teacher stays the same whatever its students see besides
     if spec.fit is not None:
         plan = _fine_tuning(spec.fit, task, max_length)
     else:
         plan = builtin.from_scratch(builtin.SMALL, task, max_length)
-    folder = root / f"{slug(plan.name)}-{_key(plan, task)}"
+    folder = root / f"{slug(plan.name)}-{key(plan, task)}"
     fit(plan, task, folder, say, device)
     return folder
 
@@ -67,6 +72,7 @@ def outline(
     if spec.fit is not None:
         folder, base = locate(spec.fit.base, "teacher.fit.base"), spec.fit.base
         config = load_config(folder, base, **head(task.label_names, task.kind))
+        _refuse_adversary(spec.fit, task, config)
         return config, load_tokenizer(folder, base)
     recipe = builtin.SMALL
     tokenizer = builtin.tokenizer_of(recipe, task.labelled(), max_length)
@@ -81,14 +87,35 @@ def _fine_tuning(spec: FitSpec, task: Task, max_length: int) -> Fit:
         torch.manual_seed(spec.seed)  # of a new head
         model = load_base(source, spec.base, **head(task.label_names, task.kind))
     refuse("teacher.fit.base", spec.base, model, tokenizer, task, max_length)
-    values = spec.model_dump(exclude={"base", "seed"})
+    _refuse_adversary(spec, task, model.config)
+    values = spec.model_dump(exclude={"base", "seed", "ganbert"})
     identity = {"start": digest(model), "tokenizer": tokenizer_digest(tokenizer)}
+    adversary = spec.adversary
+    if adversary is not None:
+        identity["ganbert"] = repr(adversary)
     return Fit(
-        lambda: (model, tokenizer), TrainSpec(**values), spec.seed, max_length, spec.base, identity
+        lambda: (model, tokenizer),
+        TrainSpec(**values),
+        spec.seed,
+        max_length,
+        spec.base,
+        identity,
+        adversary,
     )
 
 
-def _key(plan: Fit, task: Task) -> str:
+def _refuse_adversary(spec: FitSpec, task: Task, config: PreTrainedConfig) -> None:
+    """Raises what speaks against GAN-BERT on a task, or on a model of this config."""
+    if spec.adversary is None:
+        return
+    shape = TaskShape(max(1, len(task.label_names)), task.kind)
+    reasons = [*spec.adversary.check(FineTune(), shape), families.unknown(config)]
+    if any(reasons):
+        raise TeacherError("\n".join(f"teacher.fit.ganbert: {one}" for one in reasons if one))
+
+
+def key(plan: Fit, task: Task) -> str:
+    """What tells the teacher that a plan makes of a task from all others."""
     identity: dict[str, Any] = {
         "format": FORMAT,
         "start": plan.identity,

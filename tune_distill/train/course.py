@@ -64,6 +64,13 @@ def schedule(update: int, total: int, warmup: float, *, decay: bool = True) -> f
     return (total - update) / max(1, total - rising) if decay else 1.0
 
 
-def updates_of(config: TrainSpec, rows: int) -> int:
-    """The updates of a whole run."""
-    return config.epochs * -(-rows // config.batch_size)
+def updates_of(config: TrainSpec, rows: int, cost: float = 1.0) -> int:
+    """The updates of a whole run; with the budget `compute` as many as cost what plain ones would.
+
+    Args:
+        config: the training's.
+        rows: of an epoch.
+        cost: of the training with its defence, a plain one of as many epochs being 1.
+    """
+    full = config.epochs * -(-rows // config.batch_size)
+    return max(1, round(full / cost)) if config.budget == "compute" else full

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,14 @@ from tune_distill.methods.answers import Answers
 from tune_distill.signals import Needs, Signals
 from tune_distill.tasks import Batch
 from tune_distill.train.course import Leg
+from tune_distill.train.head import read
 from tune_distill.train.optimise import autocast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Reword = Callable[[Batch, Rewording], Batch]
+Adversarial = Callable[[], tuple[Batch, Signals | None] | None]
 
 
 @dataclass
@@ -38,6 +40,8 @@ class HardenedUpdate:
     reword: Reword
     device: str
     precision: str
+    extra: nn.Module | None = None
+    beside: Adversarial = lambda: None
     _state: list[Tensor] = field(default_factory=list)  # of the random numbers, at the first pass
 
     @cached_property
@@ -72,6 +76,28 @@ class HardenedUpdate:
         with autocast(self.device, self.precision):
             return signals.run(self.student, other.inputs(), Needs(logits=True))
 
+    def adversaries(self) -> HardenedUpdate | None:
+        """An update on texts that an attack found, of which only logits are asked."""
+        found = self.beside()
+        if found is None:
+            return None
+        batch, seen = found
+        leg = replace(self.leg, asked=Needs(logits=True))
+        return replace(self, leg=leg, batch=batch, seen=seen, _state=[])
+
+    def encoded(self) -> tuple[Signals, Tensor]:
+        """As `forward`, and what enters the student's head: (batch, width), float32."""
+        self._same_dropout()
+        asked, last = self.leg.asked, int(self.student.config.num_hidden_layers)
+        with autocast(self.device, self.precision):
+            own = signals.run(self.student, self.batch.inputs(), asked | Needs(cls=(last,)))
+        entering = own.cls[last] if last in asked.cls else own.cls.pop(last)
+        return own, entering.float()
+
+    def head(self, vectors: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+        """What the head makes of such vectors: what its last layer reads, and the logits."""
+        return read(self.student, vectors, dropout)
+
     def loss(self, own: Signals) -> dict[str, Tensor]:
         """The terms of the method, `total` among them."""
         return self.leg.phase.method.loss(own, self.seen, self.batch, self.heads)
@@ -87,9 +113,10 @@ class HardenedUpdate:
             return {}
         return method.inside(own, self.seen, self.heads)
 
-    def learn(self, loss: Tensor) -> None:
-        """Backward."""
-        loss.backward()  # type: ignore[no-untyped-call]
+    def learn(self, loss: Tensor, only: nn.Module | None = None) -> None:
+        """Backward, into all that the loss hangs on or into one module."""
+        inputs = None if only is None else list(only.parameters())
+        loss.backward(inputs=inputs)  # type: ignore[no-untyped-call]
 
     def _same_dropout(self) -> None:
         on_gpu = self.device.startswith("cuda")

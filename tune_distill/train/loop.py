@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tune_distill import signals
@@ -27,8 +30,8 @@ from tune_distill.tasks import Batch, Encoded
 from tune_distill.tasks.batches import batches
 from tune_distill.train.checkpoint import Run, resume, save
 from tune_distill.train.course import Leg, legs, updates_of
-from tune_distill.train.defence import Defence
-from tune_distill.train.optimise import autocast, clip, optimizer_of, random_of
+from tune_distill.train.defence import Defence, cost_of, modules_of, shown
+from tune_distill.train.optimise import autocast, clip, optimizers_of, random_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,6 +50,7 @@ class Epoch:
     epoch: int  # from 1
     updates: int  # since the start of training
     losses: dict[str, float]  # each term of the method, mean over the updates that had it
+    planned: int  # updates of the whole run
 
 
 def train(
@@ -85,22 +89,26 @@ def train(
         Diverged: the loss is not finite, or the method finds itself broken.
     """
     own = shape(student.config)
-    total = updates_of(config, len(data))
+    rows = shown(hardening, data)
+    total = updates_of(config, len(rows), cost_of(hardening, len(rows) / len(data)))
     course = legs(method, (teacher_shape or own, own), total)
-    modules = nn.ModuleDict({"student": student, "heads": heads or nn.Identity()}).to(device)
-    run = Run(modules, optimizer_of(modules, config))
+    extra = modules_of(hardening, own, seed)
+    parts = {"student": student, "heads": heads, "defence": extra}
+    modules = nn.ModuleDict({name: part or nn.Identity() for name, part in parts.items()})
+    run = Run(modules.to(device), optimizers_of(modules, config))
     if checkpoint is not None:
         resume(run, checkpoint, device)
     defence = None
     if hardening is not None:
-        defence = Defence(hardening, total, texts, seed, device, config.precision)
-    training = _Training(run, course, data, config, seed, teacher, device, defence)
-    while run.epoch < config.epochs:
+        given = (texts, seed, device, config.precision, extra, data, teacher, config.batch_size)
+        defence = Defence(hardening, total, *given)
+    training = _Training(run, course, data, rows, total, config, seed, teacher, device, defence)
+    while run.updates < total:
         losses = training.epoch()
         if reason := method.broken(losses):
             raise Diverged(reason)
         run.epoch += 1
-        yield Epoch(run.epoch, run.updates, losses)
+        yield Epoch(run.epoch, run.updates, losses, total)
         if checkpoint is not None:  # after the caller has dealt with the epoch: it is repeated
             save(run, checkpoint)  # whole, or not at all
 
@@ -110,6 +118,8 @@ class _Training:
     run: Run
     course: tuple[Leg, ...]
     data: Encoded
+    rows: NDArray[np.int64]  # that an epoch shows
+    total: int  # updates of the run
     config: TrainSpec
     seed: int
     teacher: Teacher | None
@@ -117,7 +127,7 @@ class _Training:
     defence: Defence | None
 
     def epoch(self) -> dict[str, float]:
-        """One pass over the data; the mean of each term."""
+        """One pass over the data, or what the budget leaves of it; the mean of each term."""
         run = self.run
         run.modules.train()
         if self.defence is not None:
@@ -125,7 +135,10 @@ class _Training:
         sums: dict[str, Tensor] = {}
         counts: Counter[str] = Counter()
         with random_of(self.seed, run.epoch, self.device):
-            for rows in batches(self.data, self.config.batch_size, self.seed, run.epoch):
+            size = self.config.batch_size
+            left = self.total - run.updates
+            shuffled = batches(self.data, size, self.seed, run.epoch, self.rows)
+            for rows in islice(shuffled, left):
                 terms = self._update(self.data.batch(rows).to(self.device))
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0) + term.detach()
@@ -139,15 +152,18 @@ class _Training:
         run = self.run
         leg = next(leg for leg in self.course if run.updates < leg.stop)
         if run.updates == leg.start:
-            run.optimizer.state.clear()  # each phase is a training of its own
+            for optimizer in run.optimizers:
+                optimizer.state.clear()  # each phase is a training of its own
         seen = self.teacher(batch, leg.given) if self.teacher and leg.given else None
-        run.optimizer.zero_grad(set_to_none=True)
+        for optimizer in run.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         terms = self._gradients(leg, batch, seen)
-        clip(run.optimizer, self.config.clip)
-        factor = leg.rate(run.updates, self.config.warmup)
-        for group in run.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor * group["ratio"]
-        run.optimizer.step()
+        rate = self.config.learning_rate * leg.rate(run.updates, self.config.warmup)
+        for optimizer in run.optimizers:
+            clip(optimizer, self.config.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["ratio"]
+            optimizer.step()
         run.updates += 1
         return terms
 
@@ -156,7 +172,9 @@ class _Training:
         student = cast("PreTrainedModel", self.run.modules["student"])
         heads = self.run.modules["heads"]
         if self.defence is not None and self.run.updates >= self.defence.first:
-            return self.defence.learn(self.run.updates, student, leg, batch, seen, heads)
+            ends = -(-len(self.rows) // self.config.batch_size) * (self.run.epoch + 1)
+            left = min(ends, self.total) - self.run.updates
+            return self.defence.learn(self.run.updates, student, leg, batch, seen, heads, left)
         with autocast(self.device, self.config.precision):
             own = signals.run(student, batch.inputs(), leg.asked)
         terms = leg.phase.method.loss(own, seen, batch, heads)

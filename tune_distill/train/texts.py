@@ -7,11 +7,11 @@ changed, floor(rate * n + u) are, with u uniform on [0, 1): at most rate * n rou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
 from tune_distill.hardening import Rewording
@@ -26,6 +26,9 @@ from tune_distill.tasks import Batch, Rows, encode
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from tune_distill.robustness.attacks import Profile
+    from tune_distill.robustness.frozen import Found
+    from tune_distill.robustness.opened import Opened
     from tune_distill.robustness.table import Table
 
 EDITS = ("swap", "substitute", "delete", "insert")
@@ -37,25 +40,34 @@ FINEST = 2**64  # what `hashed` stays below
 class Texts:
     """A split's rows as they were before they became tokens."""
 
-    columns: tuple[Sequence[str], ...]  # one, or the two of a pair
+    columns: tuple[list[str], ...]  # one, or the two of a pair
     tokenizer: PreTrainedTokenizerBase  # which made the rows' tokens
     max_length: int
     table: Table | None = None  # for `random_table`
+    resources: Opened | None = None  # of attacks in the loop
+    profile: Profile = "lax"  # of the same
+    frozen: Found | None = None  # adversarial rows, found beforehand
 
     def reworded(self, batch: Batch, defence: Rewording, seed: int, epoch: int) -> Batch:
         """The rows of a batch in other words; their labels and row numbers are the batch's."""
-        columns = tuple(
+        columns = self.changed(batch.rows, defence, seed, epoch)
+        rows = Rows(columns, batch.labels.cpu().numpy())
+        made = encode(rows, self.tokenizer, self.max_length).batch(np.arange(len(rows)))
+        return replace(made.to(batch.input_ids.device), labels=batch.labels, rows=batch.rows)
+
+    def changed(
+        self, rows: NDArray[np.int64], defence: Rewording, seed: int, epoch: int
+    ) -> tuple[list[str], ...]:
+        """These rows in other words: a list a column."""
+        return tuple(
             [
                 self._changed(
                     column[row], defence, hashed(seed, str(epoch), int(row), f"column {n}")
                 )
-                for row in batch.rows
+                for row in rows
             ]
             for n, column in enumerate(self.columns)
         )
-        rows = Rows(columns, batch.labels.cpu().numpy())
-        made = encode(rows, self.tokenizer, self.max_length).batch(np.arange(len(rows)))
-        return replace(made.to(batch.input_ids.device), labels=batch.labels, rows=batch.rows)
 
     def _changed(self, text: str, defence: Rewording, seed: int) -> str:
         found = split(text, joined=isinstance(defence, RandomTable))
