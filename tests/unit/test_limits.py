@@ -39,6 +39,13 @@ def test_a_trial_goes_on_within_its_time_and_at_its_last_epoch(limit, seconds, e
     check_time(limit, seconds, rung(epoch), {"train.epochs": 4})
 
 
+def test_a_training_that_a_budget_of_compute_ends_sooner_is_not_stopped_at_its_own_end():
+    shorter = Rung(2, 20, 0.5, {}, 330.0, planned=20)
+    check_time(5.0, 330.0, shorter, {"train.epochs": 4})
+    with pytest.raises(OverTime):
+        check_time(5.0, 330.0, Rung(2, 20, 0.5, {}, 330.0, planned=40), {"train.epochs": 4})
+
+
 def test_no_trial_starts_after_the_hours_of_a_search(tmp_path, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(limits.time, "monotonic", lambda: now)

@@ -20,7 +20,8 @@ def check_time(limit: float | None, seconds: float, rung: Rung, params: Params) 
         OverTime: `seconds` of work, restarts included, are over the limit in minutes.
     """
     epochs = params.get("train.epochs")
-    if limit is not None and seconds > 60 * limit and rung.epoch != epochs:
+    last = rung.updates >= rung.planned if rung.planned else rung.epoch == epochs
+    if limit is not None and seconds > 60 * limit and not last:
         raise OverTime(
             f"stopped after epoch {rung.epoch} of {epochs}: {seconds / 60:.3g} minutes, over "
             f"resources.max_minutes_per_trial = {limit:g}"
