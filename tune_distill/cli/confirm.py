@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tune_distill.cli.options import STORAGE, Json, Storage, Study, opened, say
+from tune_distill.cli.options import (
+    STORAGE,
+    Address,
+    Json,
+    Storage,
+    Study,
+    TrackingUri,
+    opened,
+    say,
+)
 
 if TYPE_CHECKING:
     from tune_distill.folder import StudyFolder
@@ -34,12 +43,8 @@ def confirm(
         typer.Option("--attacked-rows", min=1, help="Held-out rows to attack; by default all."),
     ] = None,
     storage: Storage = STORAGE,
-    address: Annotated[
-        str | None, typer.Option("--address", help="A Ray cluster; by default this machine.")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option("--tracking-uri", help="An MLflow server; by default SQLite.")
-    ] = None,
+    address: Address = None,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """Train the front again on fresh seeds, and read the held-out rows: what can be trusted."""

@@ -13,6 +13,12 @@ Overrides = Annotated[
     list[str], typer.Option("--set", help="Override a key of the study, as in search.trials=8.")
 ]
 Storage = Annotated[Path, typer.Option("--storage", help="The folder that holds the studies.")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="A Ray cluster; by default this machine.")
+]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", help="An MLflow server; by default SQLite.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 STORAGE = Path("studies")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tune_distill.cli.options import STORAGE, Json, Overrides, Storage, say
+from tune_distill.cli.options import STORAGE, Address, Json, Overrides, Storage, TrackingUri, say
 
 if TYPE_CHECKING:
     from tune_distill.launch import Standing
@@ -23,12 +23,8 @@ def search(
     overrides: Overrides = [],  # noqa: B006 - typer's way of a repeatable option
     trials: Annotated[int | None, typer.Option("--trials", help="How many trials.")] = None,
     storage: Storage = STORAGE,
-    address: Annotated[
-        str | None, typer.Option("--address", help="A Ray cluster; by default this machine.")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option("--tracking-uri", help="An MLflow server; by default SQLite.")
-    ] = None,
+    address: Address = None,
+    tracking_uri: TrackingUri = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Move an earlier run aside and begin again.")
     ] = False,
