@@ -8,7 +8,9 @@
 One site each, drawn by hash. The fifth bug, a neighbour in a table, is an edit of whole words.
 
 Where we differ. The paper gives examples of similar characters and of neighbouring keys (m n), no
-list; ours holds its examples and the usual ones. An inner swap is of unlike neighbours.
+list; ours holds its examples and the usual ones. An inner swap is of unlike neighbours. A word that
+a space splits is one changed word still, and no later word is taken for another (TextAttack 0.3.11
+counts two, and its greedy search then edits the words beside those it ranked).
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ def wordnet() -> Attack:
     limit on the words. Deviations: a word's best synonym is chosen again in the text as it is by
     then, and stop words are spared, both as in TextAttack; a synonym that flips the model alone
     ends the search at once; named entities are not swapped; with more than two classes a
-    probability is that against the strongest other class. It asks for every synonym of every word
-    first, so a small budget ends there: 100 queries a row are a good one, or another order.
+    probability is that against the strongest other class. TextAttack 0.3.11 takes the score after
+    the best swap for its gain; we do as the paper. It asks for every synonym of every word first,
+    so a small budget ends there: 100 queries a row are a good one, or another order.
     """
     return Attack(
         "wordnet",
