@@ -11,10 +11,11 @@ from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import State, TrialRecord
+from tune_distill.launch.capacity import Capacity
 from tune_distill.launch.limits import Hours
 from tune_distill.launch.listeners import Audience
 from tune_distill.launch.nodes import alive, require_shared
-from tune_distill.launch.session import concurrency, interruptible, ray_session
+from tune_distill.launch.session import interruptible, ray_session
 from tune_distill.launch.standing import Standing, standing
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.watch import HUNG, Stop, Watch
@@ -74,9 +75,9 @@ class Rounds:
                 interruptible() as self.watch.interrupted,
             ):
                 require_shared(self.job.folder.path, alive())
-                side_by_side = concurrency(self.spec.resources, elastic=address is not None)
+                self.asker.room = Capacity(self.spec.resources, elastic=address is not None)
                 while self._left() > 0 and not self.asker.exhausted and not self.hours.over():
-                    self._round(side_by_side)
+                    self._round()
         if self._left() > 0 and self.hours.over():
             self.say(self.hours.said(len(self.records)))
         if self.asker.exhausted:
@@ -86,11 +87,11 @@ class Rounds:
             )
         return self._refresh()
 
-    def _round(self, side_by_side: int) -> None:
+    def _round(self) -> None:
         """Runs Tune; again where it has let a trial go without a word."""
         before = len(self.records)
         try:
-            self._fit(side_by_side)
+            self._fit()
         except Stop as stop:
             self._refresh()
             raise stop.reason from None
@@ -102,7 +103,7 @@ class Rounds:
             )
         self.asker.requeue()
 
-    def _fit(self, side_by_side: int) -> None:
+    def _fit(self) -> None:
         job, resources = self.job, self.spec.resources
 
         def trial(config: dict[str, Any]) -> None:
@@ -115,7 +116,6 @@ class Rounds:
                 search_alg=self.asker,
                 scheduler=StopEarly(self.early),
                 num_samples=self._left(),
-                max_concurrent_trials=side_by_side,
                 reuse_actors=True,
                 trial_name_creator=_name,
                 trial_dirname_creator=_name,

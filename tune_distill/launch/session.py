@@ -26,6 +26,7 @@ DRIVER = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # we keep our own records
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `interruptible` is ours
     "TUNE_GLOBAL_CHECKPOINT_S": "10",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # `Capacity` says how many; by itself, Tune starts one
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the trials' records
     "TUNE_WARN_THRESHOLD_S": "60",
 }
@@ -70,26 +71,6 @@ def ray_session(
             yield
         finally:
             ray.shutdown()
-
-
-def concurrency(resources: ResourceSpec, elastic: bool) -> int:
-    """How many trials run side by side.
-
-    Args:
-        resources: of the study.
-        elastic: whether Ray may still grow: then a trial that fits nowhere yet is no mistake.
-
-    Raises:
-        SpecError: a trial asks for more than there is.
-    """
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    fits = int(min(have.get(kind, 0.0) / need for kind, need in asked.items() if need))
-    if fits < 1 and not elastic:
-        found = ", ".join(f"{have.get(kind, 0):g} {kind}" for kind in asked)
-        wanted = ", ".join(f"{need:g} {kind}" for kind, need in asked.items() if need)
-        raise SpecError(f"resources: a trial asks for {wanted}, and there are {found}")
-    return resources.concurrent or max(1, fits)
 
 
 @contextmanager

@@ -121,7 +121,8 @@ class Watch(Callback):
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
-        """Says that a worker was lost."""
+        """Says that a worker was lost; the trial may wait for another as long as it takes."""
+        self._heard.pop(trial.trial_id, None)
         number = trial.config["number"]
         self._say(f"trial {number}: its worker was lost; it goes on from its last checkpoint")
 

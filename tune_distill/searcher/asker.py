@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ Unfiled = Callable[[str, Draw, State], TrialRecord]
 class Asker(Searcher, ABC):
     """Between Tune and who chooses the trials. An error in here is kept in `error`.
 
+    `room` says how many trials may be in flight.
+
     Args:
         folder: where the records are.
         late: whether no further trial may start.
@@ -53,6 +56,7 @@ class Asker(Searcher, ABC):
         self.error: Exception | None = None
         self.exhausted = False
         self.closed = False
+        self.room: Callable[[], float] = lambda: math.inf
         self._live: dict[str, Draw] = {}
 
     @property
@@ -61,9 +65,11 @@ class Asker(Searcher, ABC):
         return {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's config for Tune, or FINISHED."""
+        """The next trial's config for Tune, FINISHED, or None while there is no room for one."""
         if self.error or self.closed or self._late():
             return str(Searcher.FINISHED)
+        if len(self._live) >= self.room():
+            return None
         try:
             draw = self._next()
             if draw is None:
