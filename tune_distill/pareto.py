@@ -33,13 +33,20 @@ def front(losses: Losses) -> Mask:
     return np.asarray(moocore.is_nondominated(losses, keep_weakly=True), dtype=np.bool_)
 
 
-def ranks(losses: Losses) -> Indices:
-    """Non-dominated sorting: 0 on the front, 1 on the front of the rest, and so on; (points,)."""
+def ranks(losses: Losses, least: int | None = None) -> Indices:
+    """Non-dominated sorting: 0 on the front, 1 on the front of the rest, and so on; (points,).
+
+    With `least` only until so many are sorted; all others get the rank that comes next.
+    """
     losses = _checked(losses)
     result = np.zeros(len(losses), dtype=np.intp)
     left = np.arange(len(losses))
     rank = 0
+    least = len(losses) if least is None else least
     while len(left):  # moocore's own pareto_rank calls every point of one objective equal
+        if len(losses) - len(left) >= least:
+            result[left] = rank
+            break
         best = front(losses[left])
         result[left[best]] = rank
         left = left[~best]

@@ -31,6 +31,7 @@ from optuna.samplers import (
 )
 
 from tune_distill.errors import SpecError
+from tune_distill.searcher.tpe import TPE
 from tune_distill.spec import StudySpec
 
 LEAST, MOST, GENERATIONS = 8, 50, 5  # of a generation's trials; in a budget
@@ -73,7 +74,7 @@ def _qmc(spec: StudySpec, seed: int) -> BaseSampler:
 
 
 _MADE: dict[str, Callable[[StudySpec, int], BaseSampler]] = {
-    "tpe": lambda spec, seed: TPESampler(seed=seed),
+    "tpe": lambda spec, seed: TPE(seed) if len(spec.axes) > 1 else TPESampler(seed=seed),
     "nsga2": lambda spec, seed: NSGAIISampler(
         population_size=population(spec.search.trials), seed=seed
     ),

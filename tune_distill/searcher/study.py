@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,16 @@ def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's journal file, made durable where it matters and not fifteen times a trial.
+    """Optuna's journal file, forced to disk once a trial and not fifteen times.
 
-    A draw is worth keeping from its last attribute on, and a lost one costs nothing: its trial
-    has not started. So values and attributes are written, and forced to disk with what follows.
+    A killed process loses nothing that was written; this is for machines that lose power. A draw is
+    worth keeping from its last attribute, `params`, on: before it, no trial has begun. An end that
+    the journal lost is told again from its record, which is on disk.
     """
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends operations; Optuna's own forces each to disk."""
-        if all(log["op_code"] in _CHEAP for log in logs):
+        if all(_may_be_lost(log) for log in logs):
             text = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs)
             with Path(self._file_path).open("ab") as file:
                 file.write(text.encode())
@@ -106,7 +107,17 @@ class _Journal(JournalFileBackend):
             super().append_logs(logs)
 
 
-_CHEAP = {JournalOperation.CREATE_TRIAL, JournalOperation.SET_TRIAL_PARAM}
+def _may_be_lost(log: Mapping[str, Any]) -> bool:
+    draws = log["op_code"] == JournalOperation.SET_TRIAL_USER_ATTR and "params" in log["user_attr"]
+    return not draws and log["op_code"] not in _OF_THE_STUDY
+
+
+_OF_THE_STUDY = {
+    JournalOperation.CREATE_STUDY,
+    JournalOperation.DELETE_STUDY,
+    JournalOperation.SET_STUDY_USER_ATTR,
+    JournalOperation.SET_STUDY_SYSTEM_ATTR,
+}
 
 
 def _mend(journal: Path) -> None:
