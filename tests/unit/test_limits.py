@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.toy_study import asker, finish, spec_of
-from tune_distill.errors import SpecError
-from tune_distill.folder import Rung, StudyFolder
+from tune_distill.errors import SpecError, TuneDistillError
+from tune_distill.folder import Rung, StudyFolder, TrialRecord
 from tune_distill.launch import limits
 from tune_distill.launch.limits import Hours, OverTime, check_time
-from tune_distill.launch.nodes import Node, require_shared
+from tune_distill.launch.nodes import Node, require_server, require_shared
 from tune_distill.launch.resume import differences
+from tune_distill.launch.streak import Streak
+from tune_distill.launch.worker import _line
 
 
 def rung(epoch: int) -> Rung:
@@ -102,3 +105,30 @@ def test_a_single_machine_is_not_asked(tmp_path):
         raise AssertionError
 
     require_shared(tmp_path, NODES[:1], look)
+
+
+@pytest.mark.parametrize("uri", [None, "sqlite:////data/mlflow.db"])
+def test_a_search_on_several_nodes_needs_a_server_for_its_runs(uri):
+    with pytest.raises(SpecError, match=r"cluster of 3 nodes needs --tracking-uri http://"):
+        require_server(uri, NODES)
+    require_server(uri, NODES[:1])
+    require_server("http://mlflow:5000", NODES)
+    require_server("databricks", NODES)
+
+
+def test_a_gpu_without_room_fails_a_trial_and_ten_in_a_row_the_search():
+    full = torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has 1 GiB"
+    )
+    reason = _line(full)
+    assert (
+        reason
+        == "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB"
+    )
+    streak, shared = Streak(), {"train.batch_size": 64}
+    for number in range(9):  # others of the space may well fit
+        streak.ended(TrialRecord(number, "failed", shared | {"n": number}, reason=reason))
+    with pytest.raises(
+        TuneDistillError, match=r"10 trials in a row.*they share train.batch_size=64"
+    ):
+        streak.ended(TrialRecord(9, "failed", shared, reason=reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -295,6 +296,30 @@ def test_a_damaged_folder_is_refused_and_built_anew(spec, folder, damage, name):
     assert [path.name for path in folder.iterdir()] == [made.folder.name]
     for left, right in zip(before, content(again), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_a_prepared_task_from_elsewhere_runs_no_code(spec, folder, tmp_path):
+    made = prepare(spec, tokenizer(), folder)
+    path, ran = made.folder / "train.tokens.npy", tmp_path / "ran"
+    np.save(path, np.array([Payload(ran)], dtype=object), allow_pickle=True)
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    manifest["checksums"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (made.folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="no whole prepared task"):
+        open_prepared(made.folder)
+    assert not ran.exists()
+    np.load(path, allow_pickle=True)  # what would run, runs
+    assert ran.is_dir()
+
+
+class Payload:
+    """A pickle that makes a folder when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
 
 
 def test_damaged_texts_are_refused_when_they_are_read(spec, folder):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
+import os
+import pickle
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +20,7 @@ from tune_distill.methods import METHODS, Method, ModelShape, Phase
 from tune_distill.signals import Needs
 from tune_distill.spec import TrainSpec
 from tune_distill.train import predict, train
+from tune_distill.train.checkpoint import CHECKPOINT, _digest
 from tune_distill.train.course import legs, schedule
 
 CONFIG = TrainSpec(
@@ -102,6 +106,29 @@ def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path, damage):
     file.write_bytes(damage(file.read_bytes()))
     model = tiny.bert()
     assert [e.epoch for e in run(model, checkpoint=tmp_path)] == [1, 2, 3]
+
+
+def test_a_checkpoint_from_elsewhere_runs_no_code(tmp_path):
+    run(tiny.bert(), stop=2, checkpoint=tmp_path)
+    for state in (Payload(tmp_path / "ran"), {"modules": Payload(tmp_path / "ran")}):
+        content = io.BytesIO()
+        torch.save(state, content)
+        payload = content.getvalue()
+        (tmp_path / CHECKPOINT).write_bytes(_digest(payload) + payload)
+        assert [e.epoch for e in run(tiny.bert(), checkpoint=tmp_path)] == [1, 2, 3]
+        assert not (tmp_path / "ran").exists()
+        pickle.loads(pickle.dumps(state))  # what would run, runs
+        (tmp_path / "ran").rmdir()
+
+
+class Payload:
+    """A pickle that makes a folder when it is read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
 
 
 def test_a_flipped_byte_in_a_checkpoint_is_detected(tmp_path):

@@ -35,6 +35,7 @@ def search(
     from tune_distill.cli.watch import watched
     from tune_distill.front import Front
     from tune_distill.launch import search as launch
+    from tune_distill.launch.nodes import require_server
     from tune_distill.spec import resolve
     from tune_distill.spec.load import find, read
 
@@ -54,6 +55,7 @@ def search(
             listen=lambda folder, inputs: watched(
                 spec, document, folder, inputs, tracking_uri, again()
             ),
+            check=partial(require_server, tracking_uri),
             say=say,
             address=address,
             fresh=fresh,

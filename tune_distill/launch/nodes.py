@@ -15,6 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_distill.errors import SpecError
+from tune_distill.track.uri import served
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,20 @@ def look(nodes: Sequence[Node], file: Path) -> list[bool]:
     ]
     found: list[bool] = ray.get([one.remote() for one in asked])
     return found
+
+
+def require_server(uri: str | None, nodes: Sequence[Node]) -> None:
+    """Makes sure that the runs of a search on several nodes go to a server.
+
+    Raises:
+        SpecError: they would go to a file.
+    """
+    if len(nodes) > 1 and not served(uri):
+        raise SpecError(
+            f"a search on a cluster of {len(nodes)} nodes needs --tracking-uri http://MLFLOW:5000: "
+            "its runs would go to a SQLite file in the shared folder, which network file systems "
+            "do not lock reliably, and which nobody else could read while it runs"
+        )
 
 
 def require_shared(folder: Path, nodes: Sequence[Node], look: Look = look) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tune_distill.folder import StudyFolder, write_atomically
 from tune_distill.launch.listeners import Audience, Listener
-from tune_distill.launch.nodes import alive, require_shared
+from tune_distill.launch.nodes import Node, alive, require_shared
 from tune_distill.launch.preparing import Prepare, on_cluster
 from tune_distill.launch.resume import admit, set_aside
 from tune_distill.launch.rounds import Rounds
@@ -43,6 +43,7 @@ def search(
     infeasible: Callable[[Inputs, Params], list[str]] = lambda _inputs, _params: [],
     known: Callable[[Inputs, Params], Mapping[str, float]] = lambda _inputs, _params: {},
     listen: Listen[Inputs] = lambda _folder, _inputs: nullcontext(()),
+    check: Callable[[Sequence[Node]], None] = lambda _nodes: None,
     say: Callable[[str], None] = lambda _line: None,
     address: str | None = None,
     num_cpus: int | None = None,
@@ -61,6 +62,7 @@ def search(
         infeasible: the reasons why a draw must not be trained; none for a good one.
         known: what a draw measures whatever it learns, by the names in `Outcome`.
         listen: opens the listeners, once the folder is locked, and closes them.
+        check: looks at a cluster's nodes before anything is done; raises if they won't do.
         say: gets a line now and then, for people.
         address: of a Ray cluster; None runs on this machine.
         num_cpus: of this machine, for Ray; None is all.
@@ -84,7 +86,7 @@ def search(
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path / "lock"):
         admit(folder, document)
-        inputs = _prepared(prepare, spec, folder, say, address)
+        inputs = _prepared(prepare, check, spec, folder, say, address)
         with listen(folder, inputs) as listeners:
 
             def ask(**calls: Any) -> AskTell:  # noqa: ANN401 - `Asker`'s own
@@ -151,6 +153,7 @@ def repeat(
 
 def _prepared(
     prepare: Prepare[Inputs],
+    check: Callable[[Sequence[Node]], None],
     spec: StudySpec,
     folder: StudyFolder,
     say: Callable[[str], None],
@@ -160,5 +163,7 @@ def _prepared(
     if address is None:
         return prepare(spec, folder.cache, say)
     with ray_session(spec.resources, address):
-        require_shared(folder.path, alive())
+        nodes = alive()
+        check(nodes)
+        require_shared(folder.path, nodes)
         return on_cluster(prepare, spec, folder.cache, say)

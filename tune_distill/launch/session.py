@@ -54,7 +54,7 @@ def ray_session(
         temporary: where Ray keeps sockets and logs; None is its own default.
 
     Raises:
-        SpecError: the address is one that cannot carry a search.
+        SpecError: the address is one that cannot carry a search, or nothing answers there.
     """
     if address and address.startswith("ray://"):
         raise SpecError(
@@ -120,7 +120,13 @@ def _start(
         "runtime_env": {"env_vars": dict(env)},
     }
     if address:
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError as error:
+            raise SpecError(
+                f"--address {address}: no Ray cluster answers ({error}); `ray status` on its head "
+                "says whether it runs, and `auto` there finds it"
+            ) from None
         return
     if temporary:
         quiet["_temp_dir"] = str(temporary)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.spec import dump
+from tune_distill.track.uri import served
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -141,7 +142,7 @@ def _check(address: str, asked: Submission) -> None:
             "the cluster sees"
         )
     server = urlsplit(asked.tracking_uri)
-    if server.scheme not in {"http", "https", "databricks"} and asked.tracking_uri != "databricks":
+    if not served(asked.tracking_uri):
         problems.append(
             f"--tracking-uri {asked.tracking_uri}: a job's runs go to a server that the head "
             "reaches, as in http://MLFLOW:5000"

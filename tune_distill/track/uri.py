@@ -39,6 +39,13 @@ def checked(uri: str) -> str:
     return uri
 
 
+def served(uri: str | None) -> bool:
+    """Whether a server keeps the runs, and not a file or a database of one machine."""
+    return uri is not None and (
+        urlsplit(uri).scheme in {"http", "https", "databricks"} or (uri == "databricks")
+    )
+
+
 def redacted(text: str) -> str:
     """A text whose URLs have lost their user, password and query."""
     return _QUERY.sub(r"\1", _USER.sub(r"\1", text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,11 @@ def resume(run: Run, folder: Path, device: str) -> None:
         return
     digest, payload = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
     if digest == _digest(payload):
-        run.load(torch.load(io.BytesIO(payload), map_location=device, weights_only=True))
+        try:
+            state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+        except pickle.UnpicklingError:  # holds more than numbers, and so was not written here
+            return
+        run.load(state)
 
 
 def _digest(payload: bytes) -> bytes:
