@@ -42,6 +42,7 @@ from tune_distill.statistics import wilson
 from tune_distill.teacher.suit import own_names
 
 Clock = Literal["wall", "cpu"]
+WARM_UP = 10  # rows
 OWN_EDITS = ("char", "pruthi")  # of which TextAttack makes its own
 HEADER = (
     *("model", "attack", "ours", "mended", "shipped", "ours / mended", "ours / shipped"),
@@ -88,17 +89,19 @@ def timed(
     """Each engine's turns at one attack, one engine after the other in each turn."""
     runs: dict[str, list[beside.Outcomes]] = {}
     edits = "theirs" if attack.name in OWN_EDITS else "ours"
+    counts = {"ours": len(rows), "mended": len(rows), "shipped": given.shipped}
     for _ in range(given.turns):
-        runs.setdefault("ours", []).append(
-            beside.ours(attack, rows, subject, resources, device=given.device)
-        )
-        for padding, count in (("mended", len(rows)), ("shipped", given.shipped)):
-            if textattack is None or not count:
+        for name, count in counts.items():
+            if not count or (name != "ours" and textattack is None):
                 continue
-            found = textattack.outcomes(
-                attack, rows.first(count), resources, padding=padding, edits=edits
-            )
-            runs.setdefault(padding, []).append(found)
+            # The first is to wake an engine that sat through the others' turns, and isn't timed.
+            for taken in (rows.first(min(WARM_UP, count)), rows.first(count)):
+                found = (
+                    textattack.outcomes(attack, taken, resources, padding=name, edits=edits)
+                    if textattack is not None and name != "ours"
+                    else beside.ours(attack, taken, subject, resources, device=given.device)
+                )
+            runs.setdefault(name, []).append(found)
     whole = {"shipped": "mended"}  # whose queries are counted: all the rows', not the first few's
     return {
         name: Turns(own, float(runs[whole.get(name, name)][0].queries.mean()))

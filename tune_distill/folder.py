@@ -11,7 +11,7 @@
                              row), checkpoint/ while it runs, student/ in the end
         teacher.json         the teacher's own measures, and where it is
         hardened.json        those of the teachers that a defence hardened, each with its knobs
-        front.json front.html
+        front.json front.html front.md (MLflow's description of the study) front.png
         mlflow.db artifacts/ the default MLflow store
         outbox/              what MLflow has not received yet
         tune/                Ray Tune's own state; a convenience, never the truth
@@ -52,6 +52,7 @@ class Rung:
     seconds: float  # of training and measuring, since the trial (re)started
     guard: float | None = None  # right on the clean text and 4 random changes; where it attacks
     planned: int | None = None  # updates of the whole training
+    system: Mapping[str, float] = field(default_factory=dict)  # measure/usage.py, on request
 
 
 @dataclass(frozen=True)

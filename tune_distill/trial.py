@@ -27,9 +27,10 @@ from tune_distill import (
 )
 from tune_distill.folder import Rung, whole, write_atomically
 from tune_distill.hardening import Adversaries, Rewording
-from tune_distill.measure.accuracy import accuracy
+from tune_distill.measure.accuracy import of_answers
 from tune_distill.measure.attack_rows import FILE
 from tune_distill.measure.guard import Guard
+from tune_distill.measure.usage import Usage
 from tune_distill.outcome import Outcome
 from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.reading import Reading
@@ -38,7 +39,7 @@ from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.tasks import Prepared
 from tune_distill.teacher.loading import quiet
-from tune_distill.train import Teacher, Texts, heads_of, train
+from tune_distill.train import Teacher, Texts, heads_of, predict, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -77,6 +78,8 @@ def run(
         Diverged: the loss is not finite.
     """
     torch.set_num_threads(threads)
+    if device == "cuda":
+        torch.cuda.empty_cache()  # what the last trial of this process held; others share the GPU
     config = TrialConfig.from_params(params)
     inputs = inputs.under(config.robust)
     seed = config.train.seed or 0
@@ -97,7 +100,8 @@ def run(
 
     tokenizer = reading.tokenizer(own)
     guard = Guard.of(spec, task, tokenizer, inputs.resources.open(device))
-    started, rungs = time.time(), _read_rungs(folder)
+    usage = Usage(device) if spec.resources.system_metrics else None
+    started, rungs, logits = time.time(), _read_rungs(folder), None
     for epoch in train(
         model,
         config.method,
@@ -112,11 +116,13 @@ def run(
         device=device,
         checkpoint=folder / "checkpoint",
     ):
-        score = accuracy(model, task.search, task.metric, device).score
+        logits = predict(model, task.search, device)
+        score = of_answers(logits, task.search, task.metric).score
         kept = guard.score(model, device) if guard else None
         seconds = time.time() - started
         reached = (epoch.epoch, epoch.updates, score, epoch.losses, seconds)
-        rung = Rung(*reached, guard=kept, planned=epoch.planned)
+        used = usage.read() if usage else {}
+        rung = Rung(*reached, guard=kept, planned=epoch.planned, system=used)
         rungs[epoch.epoch] = rung
         _write_rungs(folder, rungs)
         report(rung)
@@ -129,6 +135,7 @@ def run(
         device,
         resources=inputs.resources,
         rows=folder / FILE,
+        logits=logits,
         teacher=taught.reference(inputs.teacher, inputs.answers, inputs.task, device),
     )
     _save(model, tokenizer, task, folder / "student")

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
+from tune_distill.errors import DataError
 from tune_distill.export import Source
 from tune_distill.export.card import card
 from tune_distill.export.figures import Against, Figures
@@ -91,6 +92,46 @@ FORMS = {
 }
 
 
+def claim(first, second, difference, p, verdict, measure="accuracy"):
+    interval = {"low": difference - 0.01, "high": difference + 0.01}
+    told = {"measure": measure, "first": first, "second": second, "difference": difference}
+    return {**told, "interval": interval, "adjusted": p, "verdict": verdict}
+
+
+def confirmed(form, name, mean, robust, *, on_front=True, params=PARAMS):
+    def seeds(value, found):
+        interval = {"low": value - 0.02, "high": value + 0.02}
+        return {"mean": value, "sd": 0.0041, "interval": interval, "found": found}
+
+    return {
+        **{"name": name, "role": "front", "form": form, "trial": 19, "params": params},
+        **{"objectives": {}, "latency": None, "on_front": on_front, "front_probability": 0.9},
+        "heldout": {"accuracy": seeds(mean, 0.8154), "robust_worst": seeds(robust, 0.12)},
+    }
+
+
+def confirmation(params=PARAMS):
+    """confirm.json of trial 19 and its int8."""
+    intervals = {name: {"low": v - 0.02, "high": v + 0.02} for name, v in TAUGHT.items()}
+    return {
+        **{"schema": 2, "seeds": 5, "rows": 872, "attacked_rows": 872, "metric": "accuracy"},
+        **{"teacher": TAUGHT, "teacher_intervals": intervals, "latency": None},
+        "models": [
+            confirmed("pytorch", "trial 19", 0.8102, 0.1105, on_front=False, params=params),
+            confirmed("int8", "trial 19, ONNX int8", 0.8096, 0.1101, params=params),
+        ],
+        "claims": [
+            claim("trial 19", "teacher", -0.1141, 0.004, "WORSE"),
+            claim("trial 19", "teacher", -0.0895, 0.004, "WORSE", "robust_worst"),
+            claim("trial 20", "trial 19", 0.0102, 0.31, "INCONCLUSIVE"),
+            claim("trial 19, ONNX int8", "trial 19", -0.0006, 1.0, "INCONCLUSIVE"),
+        ],
+    }
+
+
+TAUGHT = {"accuracy": 0.9243, "robust_worst": 0.2}
+
+
 def source(folder):
     place = StudyFolder(folder / "sst2")
     place.trial(19).mkdir(parents=True)
@@ -104,8 +145,10 @@ def source(folder):
     return Source.of(place, DOCUMENT)
 
 
-def made(folder, shown):
+def made(folder, shown, told=None):
     found = source(folder)
+    if told is not None:
+        (found.folder.path / "confirm.json").write_text(json.dumps(told))
     return card(found, found.records[0], shown)
 
 
@@ -118,7 +161,34 @@ SHOWN = Shown(
 
 
 def test_the_card_is_the_golden_one(tmp_path):
-    assert made(tmp_path, SHOWN) == GOLDEN.read_text(encoding="utf-8")
+    assert made(tmp_path, SHOWN, confirmation()) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_card_says_nothing_of_fresh_seeds_where_none_tried_this_student(tmp_path):
+    plain = made(tmp_path / "plain", SHOWN)
+    assert "fresh seeds" not in plain
+    assert "One training: another seed gives other figures." in plain
+    another = confirmation({**PARAMS, "student.hidden_size": 312})  # of an earlier search
+    assert made(tmp_path / "other", SHOWN, another) == plain
+
+
+def test_a_confirmation_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(DataError, match=r"schema 1, this version reads 2; run confirm again"):
+        made(tmp_path, SHOWN, {**confirmation(), "schema": 1})
+
+
+def test_what_the_hub_reads_is_the_students_own_figure_with_that_of_fresh_seeds_beside_it(tmp_path):
+    found = source(tmp_path)
+    (found.folder.path / "confirm.json").write_text(json.dumps(confirmation()))
+    for shown in (SHOWN, Shown()):  # measured at export, or read by confirm: the same student
+        told = eval_results(found, found.records[0], shown)
+        (entry,) = parse_eval_result_entries(yaml.safe_load(told))
+        assert entry.value == 0.8154
+        assert entry.notes == (
+            "accuracy on the validation split; 0.8102 \u00b1 0.0041 over 5 fresh seeds"
+        )
+    (result,) = ModelCard(card(found, found.records[0], Shown())).data.eval_results
+    assert (result.dataset_split, result.metric_value) == ("validation", 0.8154)
 
 
 def test_the_hub_reads_its_metadata(tmp_path):
@@ -132,9 +202,11 @@ def test_the_hub_reads_its_metadata(tmp_path):
 
 def test_what_the_hub_reads_of_its_scores_is_the_held_out_one(tmp_path):
     found = source(tmp_path)
-    (entry,) = parse_eval_result_entries(yaml.safe_load(eval_results(found, SHOWN)))
+    (entry,) = parse_eval_result_entries(
+        yaml.safe_load(eval_results(found, found.records[0], SHOWN))
+    )
     assert (entry.dataset_id, entry.task_id, entry.value) == ("nyu-mll/glue", "sst2", 0.8154)
-    assert eval_results(found, Shown()) == ""
+    assert eval_results(found, found.records[0], Shown()) == ""
 
 
 def test_a_card_without_figures_says_what_the_search_measured_and_no_more(tmp_path):
@@ -182,4 +254,4 @@ def test_the_lines_to_copy_take_what_the_task_has(tmp_path, task, line):
 
 if __name__ == "__main__":
     with TemporaryDirectory() as name:
-        GOLDEN.write_text(made(Path(name), SHOWN), encoding="utf-8")
+        GOLDEN.write_text(made(Path(name), SHOWN, confirmation()), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests import export_study, tiny
+from tune_distill import prepare
 from tune_distill.cli.single import compared
-from tune_distill.errors import DataError, ExportMismatch
-from tune_distill.export import Bench, Wanted, all_front, bundle, onnx
-from tune_distill.export.served import Served
+from tune_distill.confirm.read import metrics, opened, place
+from tune_distill.confirm.run import Confirming, Found, key
+from tune_distill.errors import DataError, ExportMismatch, NoFeasibleStudent
+from tune_distill.export import Bench, Source, Wanted, all_front, bundle
+from tune_distill.forms import onnx
+from tune_distill.forms.served import Served
 from tune_distill.measure.attack_rows import read_rows
 from tune_distill.measure.robustness import robustness, select_rows
 from tune_distill.robustness.attempt import RowOutcome
@@ -175,6 +180,85 @@ def test_a_front_is_written_whole_with_an_index(source, tmp_path):
     small = all_front(source, to, where=(Bound.parse("size_mb <= 0.05"),), replace=True)
     assert [one.record.number for one in small] == [0]
     assert not Path(to / "trial-1").exists()
+
+
+@pytest.fixture(scope="module")
+def looked(source, tmp_path_factory):
+    """What a confirmation files of the second student as it was found, and its forms."""
+    inputs = prepare.prepare(source.spec, source.folder.cache, lambda line: None)
+    record, folder = source.records[1], tmp_path_factory.mktemp("look")
+    found = {key(record.params): Found(source.folder.student(1), record.outcome)}
+    forms = {key(record.params): Wanted(onnx=True, int8=True)}
+    run = Confirming(found, 16, forms)
+    assert run(source.spec, record.params, inputs, folder, None) == record.outcome
+    return run, inputs, folder
+
+
+def test_each_form_reads_the_held_out_rows_by_itself(source, exported, looked):
+    to, figures = exported
+    _, _, folder = looked
+    plain, exact, int8 = (opened(place(folder, form)) for form in ("pytorch", "onnx", "int8"))
+    for form, one in (("pytorch", plain), ("onnx", exact), ("int8", int8)):
+        assert one.outcome.accuracy == figures[form].heldout["heldout"]["accuracy"].score
+        assert len(one.robust) == 16
+    assert (exact.robust == plain.robust).all()  # the same gradient, the same attack
+    np.testing.assert_allclose(exact.logits, plain.logits, atol=1e-4)
+    assert 1e-4 < np.abs(int8.logits - plain.logits).max() < 1.0
+    sizes = [(to / path).stat().st_size / 1e6 for path in (onnx.FLOAT, onnx.INT8)]
+    assert [exact.outcome.size_mb, int8.outcome.size_mb] == pytest.approx(sizes, rel=1e-6)
+    assert metrics(folder)["int8.heldout.accuracy"] == int8.outcome.accuracy
+
+
+def test_a_look_is_taken_again_where_other_rows_are_to_be_attacked(source, looked):
+    run, inputs, folder = looked
+    params = source.records[1].params
+    assert run.unread(source.spec, params, folder) == []
+    more = replace(run, rows=20, forms={})
+    assert more.unread(source.spec, params, folder) == ["pytorch"]
+    more.read(source.spec, params, inputs, folder, "cpu")
+    assert len(opened(folder).robust) == 20
+    assert run.unread(source.spec, params, folder) == ["pytorch"]  # the forms keep theirs
+
+
+def test_a_confirmed_front_is_what_is_written_of_a_front(source, tmp_path):
+    """Of two students that the search has on its front fresh seeds left the one, as int8."""
+
+    def model(number, form, on_front):
+        record = source.records[number]
+        interval = {"low": 0.6, "high": 0.8}
+        seeds = {"mean": 0.7, "sd": 0.02, "interval": interval, "found": 0.71}
+        return {
+            **{"name": f"trial {number}", "role": "front", "form": form, "trial": number},
+            **{"params": dict(record.params), "heldout": {"accuracy": seeds}, "latency": None},
+            **{"objectives": {}, "on_front": on_front, "front_probability": 0.5},
+        }
+
+    told = {"schema": 2, "models": [model(0, "pytorch", False), model(1, "pytorch", False)]}
+    told["models"].append(model(1, "int8", True))
+    folder = tmp_path / "studies" / "two"
+    shutil.copytree(source.folder.path, folder)
+    shutil.copytree(source.folder.cache, folder.parent / "cache")
+    beside = {"seeds": 3, "rows": 50, "attacked_rows": None, "latency": None, "claims": []}
+    taught = {
+        "teacher": {"accuracy": 0.9},
+        "teacher_intervals": {"accuracy": {"low": 0, "high": 1}},
+    }
+    (folder / "confirm.json").write_text(
+        json.dumps({**told, **beside, **taught, "metric": "accuracy"})
+    )
+    own = Source.of(type(source.folder)(folder), source.document)
+    written = all_front(own, tmp_path / "front")
+    assert [one.record.number for one in written] == [1]
+    index = json.loads((tmp_path / "front/index.json").read_text())
+    assert index["confirmed"]
+    assert [one["form"] for one in index["students"][0]["confirmed"]] == ["pytorch", "int8"]
+    told = (tmp_path / "front/index.md").read_text()
+    assert told.startswith("# The confirmed front of two")
+    assert "| 0.7000 \u00b1 0.0200, ONNX int8 0.7000 \u00b1 0.0200 |" in told
+    metrics = json.loads((tmp_path / "front/trial-1/metrics.json").read_text())
+    assert metrics["confirmed"]["seeds"] == 3
+    with pytest.raises(NoFeasibleStudent, match="no trial of the confirmed front"):
+        all_front(own, tmp_path / "none", where=(Bound.parse("size_mb <= 0.05"),))
 
 
 def test_a_front_with_a_damaged_student_is_not_written(source, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +20,11 @@ from tune_distill.cli import app, watch
 from tune_distill.cli.single import train_single
 from tune_distill.errors import SpecError
 from tune_distill.export import described
-from tune_distill.export.bundle import reproduction
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.hardening import HARDENINGS
 from tune_distill.robustness.table import Table
 from tune_distill.spec import TrialConfig, dump, resolve
+from tune_distill.spec.space import reproduction
 from tune_distill.train import predict
 
 DEFENCES = ("none", "freelb", "random_char", "random_table", "augment", "attack", "fgm")
@@ -171,9 +173,16 @@ def test_a_study_keeps_the_measures_of_the_teacher_of_each_draw(document, inputs
     folder.write_hardened([(one.defence, one.outcome) for one in inputs.hardened])
     assert folder.teacher_of(draw(spec, "fgm")) == inputs.hardened[0].outcome
     assert folder.teacher_of(draw(spec, "freelb")) == inputs.outcome
-    tags = watch._hardened(inputs)
-    assert tags["teacher.hardened.1"] == "fgm (epsilon 0.5)"
-    assert float(tags["teacher.hardened.1.accuracy"]) == inputs.hardened[0].outcome.accuracy
+    teachers: list[Any] = []
+    tracker: Any = SimpleNamespace(
+        study=lambda **_: None, view=lambda *_: None, teacher=lambda *a: teachers.append(a)
+    )
+    watch.begin(tracker, spec, document, folder, inputs)
+    (_, own, plain), (name, hardened, knobs) = teachers
+    assert (own, hardened) == (inputs.outcome, inputs.hardened[0].outcome)
+    assert name == "teacher hardened by fgm (epsilon 0.5)"
+    assert plain["method"] == knobs["method"] == "teacher"
+    assert (knobs["robust"], knobs["robust.fgm.epsilon"]) == ("fgm", 0.5)
     assert "(hardened by `fgm (epsilon 0.5)`)" in described.hardened(draw(spec, "fgm"))
     assert described.hardened(draw(spec, "freelb")) == ""
     assert "`freelb` in the last 50% of its training" in described.defended(draw(spec, "freelb"))
@@ -184,7 +193,7 @@ def test_a_student_of_a_hardened_teacher_is_made_again_from_its_config(
 ):
     record = TrialRecord(7, "complete", draw(resolve(document), "fgm"))
     config = tmp_path / "student.yaml"
-    config.write_text(dump(reproduction(document, record)))
+    config.write_text(dump(reproduction(document, record.number, record.params)))
     storage = tmp_path / "storage"
     storage.mkdir()
     (storage / "cache").symlink_to(inputs.teacher.parents[1])

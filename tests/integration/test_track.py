@@ -88,19 +88,30 @@ def store(folder):
     return f"sqlite:///{folder.path / 'mlflow.db'}"
 
 
-def runs(folder, uri=None):
-    """The study's run, and its trials by number."""
+def every_run(folder, uri=None):
     client = MlflowClient(uri or store(folder))
     experiments = [e.experiment_id for e in client.search_experiments()]
     study_id = (folder.path / "outbox" / "study_id").read_text()
-    found = client.search_runs(experiments, f"tags.`tune_distill.study_id` = '{study_id}'")
+    return client.search_runs(experiments, f"tags.`tune_distill.study_id` = '{study_id}'")
+
+
+def runs(folder, uri=None):
+    """The study's run, and its trials by number."""
     trials = {}
-    for run in found:
+    for run in every_run(folder, uri):
         number = run.data.tags.get("tune_distill.trial")
-        assert number not in trials, f"two runs for trial {number}"
-        trials[number] = run
+        if "tune_distill.teacher" not in run.data.tags:
+            assert number not in trials, f"two runs for trial {number}"
+            trials[number] = run
     study = trials.pop(None)
     return study, {int(n): run for n, run in trials.items()}
+
+
+def others(folder, uri=None):
+    """The study's run, and its teachers'."""
+    found = [r for r in every_run(folder, uri) if "tune_distill.trial" not in r.data.tags]
+    (study,) = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
+    return study, [r for r in found if r is not study]
 
 
 def history(folder, run, metric, uri=None):
@@ -140,7 +151,7 @@ def check(folder, uri=None):
     assert history(folder, study, "front_size", uri) == [(1, 1.0), (4, 1.0)]
     statuses = {n: run.info.status for n, run in trials.items()}
     assert statuses == {0: "FINISHED", 1: "KILLED", 2: "FAILED", 3: "FINISHED"}
-    on_front = {n: run.data.tags["tune_distill.on_front"] for n, run in trials.items()}
+    on_front = {n: run.data.tags["on_front"] for n, run in trials.items()}
     assert on_front == {0: "false", 1: "false", 2: "false", 3: "true"}
     for number in (0, 3):
         assert history(folder, trials[number], "rung.accuracy", uri) == [(1, 0.7), (2, 0.7)]
@@ -171,8 +182,8 @@ def test_a_search_becomes_a_run_with_a_nested_run_for_each_trial(folder):
     trial = trials[0]
     assert trial.info.run_name == "trial 0"
     assert trial.data.tags["mlflow.parentRunId"] == study.info.run_id
-    assert trial.data.tags["tune_distill.method"] == "kd"
-    assert trial.data.tags["tune_distill.state"] == "complete"
+    assert trial.data.tags["method"] == "kd"
+    assert trial.data.tags["state"] == "complete"
     assert trial.data.params == {
         "method": "kd",
         "student.layers": "2",
@@ -193,7 +204,114 @@ def test_a_search_becomes_a_run_with_a_nested_run_for_each_trial(folder):
         "seconds": 5.0,
     }
     assert "accuracy" not in trials[1].data.metrics
-    assert trials[2].data.tags["tune_distill.reason"] == "loss is nan"
+    assert trials[2].data.tags["reason"] == "loss is nan"
+
+
+def test_the_teacher_is_a_run_beside_its_students_with_the_same_measures(folder):
+    measured = replace(outcome(0.95, 400.0), at_chance=True)
+    for _ in range(2):  # a resumed search tells it again
+        with Tracker(folder, "study") as tracker:
+            tracker.study()
+            tracker.teacher("teacher", measured, {"student.layers": 12})
+            tracker.ended(record(0))
+    study, teachers = others(folder)
+    (own,) = teachers
+    _, trials = runs(folder)
+    rungs = ("rung.", "loss.", "seconds")
+    of_trial = {k for k in trials[0].data.metrics if not k.startswith(rungs)}
+    assert own.data.metrics.keys() == of_trial
+    assert own.data.metrics["accuracy"] == 0.95
+    assert history(folder, own, "accuracy") == [(0, 0.95)]
+    assert (own.info.run_name, own.info.status) == ("teacher", "FINISHED")
+    assert own.data.tags["mlflow.parentRunId"] == study.info.run_id
+    shown = {k: own.data.tags[k] for k in ("method", "on_front", "at_chance")}
+    assert shown == {"method": "teacher", "on_front": "teacher", "at_chance": "true"}
+    assert own.data.params == {"student.layers": "12"}
+    client = MlflowClient(store(folder))
+    found = client.search_runs([study.info.experiment_id], "tags.on_front != 'false'")
+    assert {r.info.run_name for r in found if r.data.tags["mlflow.parentRunId"]} == {"teacher"}
+
+
+def test_what_is_shared_and_read_is_on_every_run(folder):
+    with Tracker(folder, "study") as tracker:
+        use = DatasetUse("reviews", "0123abcd", "search")
+        tracker.study(datasets=[use], shared={"git": "9a94a93"})
+        tracker.teacher("teacher", outcome())
+        tracker.started(0, {"method": "kd", "train.seed": 17})
+        tracker.reported(0, rung(1))
+        tracker.reported(0, rung(2))
+    study, teachers = others(folder)
+    _, trials = runs(folder)
+    for run in (study, *teachers, trials[0]):
+        assert run.data.tags["git"] == "9a94a93"
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == ("reviews", "0123abcd")
+    tags = trials[0].data.tags
+    assert (tags["method"], tags["seed"], tags["rung"]) == ("kd", "17", "2")
+
+
+def test_a_note_becomes_the_description_with_the_runs_own_ids(folder):
+    file = folder.path / "front.md"
+    with Tracker(folder, "study") as tracker:
+        tracker.study(tags={"mlflow.note.content": "what for"})
+        for step in (1, 2):
+            file.write_text(
+                f"{step}: [page](#/experiments/{{experiment}}/runs/{{run}}) http://a:b@c"
+            )
+            tracker.front([], 0.0, step, note=file)
+    with Tracker(folder, "study") as tracker:
+        tracker.study(tags={"mlflow.note.content": "what for"})  # resumed, it stays current
+    study, _ = runs(folder)
+    ids = f"#/experiments/{study.info.experiment_id}/runs/{study.info.run_id}"
+    assert study.data.tags["mlflow.note.content"] == f"2: [page]({ids}) http://c"
+
+
+def test_a_view_of_the_studys_runs_is_shared_in_its_experiment(folder):
+    with Tracker(folder, "study") as tracker:
+        tracker.study()
+        tracker.view({"accuracy": "max", "size_mb": "min"}, ["method", "student.layers"])
+    study, _ = runs(folder)
+    key = (folder.path / "outbox" / "study_id").read_text()
+    client = MlflowClient(store(folder))
+    experiment = client.get_experiment(study.info.experiment_id)
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`accuracy`", False)
+    columns = ["metrics.`accuracy`", "metrics.`size_mb`", "params.`method`"]
+    assert view["selectedColumns"][:3] == columns
+    scatter, parallel = view["compareRunCharts"]
+    # What a student costs lies below what it is worth.
+    assert (scatter["xaxis"]["key"], scatter["yaxis"]["key"]) == ("size_mb", "accuracy")
+    assert parallel["selectedParams"] == ["method", "student.layers"]
+    found = client.search_runs([experiment.experiment_id], view["searchFilter"])
+    assert [r.info.run_id for r in found] == [study.info.run_id]
+    assert not [tag for tag in study.data.tags if "sharedViewState" in tag]
+
+
+def test_no_password_reaches_the_store_or_the_outbox(folder):
+    secret = "http://bob:hunter2@host/x?token=hunter2"
+    with Tracker(folder, "study") as tracker:
+        use = DatasetUse("reviews", "0123abcd", "train", f"files at {secret}")
+        params = {"task.files.train": secret}
+        tracker.study(
+            params, {"mlflow.note.content": f"see {secret}"}, [use], shared={"git": secret}
+        )
+        tracker.teacher("teacher", outcome(), {"model": secret})
+        tracker.ended(record(0, "failed", params=params, reason=f"OSError: {secret} is away"))
+    study, trials = runs(folder)
+    assert study.data.params["task.files.train"] == "http://host/x"
+    assert trials[0].data.tags["reason"] == "OSError: http://host/x is away"
+    told = (folder.path / "outbox" / "changes.jsonl").read_bytes()
+    with sqlite3.connect(folder.path / "mlflow.db") as connection:
+        kept = "\n".join(connection.iterdump())
+    assert "http://host/x" in kept
+    assert "hunter2" not in kept
+    assert b"hunter2" not in told
+
+
+def test_a_new_experiment_is_of_models_and_not_of_agents(first):
+    client = MlflowClient(f"sqlite:///{first[0] / 'study' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("study")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_telling_the_same_story_again_is_no_news(folder):
@@ -253,7 +371,7 @@ def test_a_killed_search_is_resumed_in_the_same_runs(folder):
             "RUNNING",
             {0: "FINISHED", 1: "FINISHED", 2: "KILLED"},
         )
-        assert trials[2].data.tags["tune_distill.state"] == "interrupted"
+        assert trials[2].data.tags["state"] == "interrupted"
 
 
 def test_a_trial_that_starts_again_goes_on_in_its_run(folder):
@@ -271,8 +389,8 @@ def test_a_trial_that_starts_again_goes_on_in_its_run(folder):
     study, trials = runs(folder)
     assert (study.info.status, trials[2].info.status) == ("FINISHED", "FINISHED")
     assert history(folder, trials[2], "rung.accuracy") == [(1, 0.7), (2, 0.7)]
-    assert trials[2].data.tags["tune_distill.state"] == "complete"
-    assert trials[2].data.tags["tune_distill.reason"] == ""
+    assert trials[2].data.tags["state"] == "complete"
+    assert trials[2].data.tags["reason"] == ""
 
 
 @pytest.mark.parametrize(
@@ -300,7 +418,7 @@ def test_the_front_tags_only_what_changed(folder):
         before = len(changes(folder))
         tracker.front([1, 2, 3], 0.2, step=4)
         new = changes(folder)[before:]
-    tags = {c["run"]: c["tags"]["tune_distill.on_front"] for c in new if c["run"] is not None}
+    tags = {c["run"]: c["tags"]["on_front"] for c in new if c["run"] is not None}
     assert tags == {0: "false", 3: "true"}
 
 

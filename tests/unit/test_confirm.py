@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
+from plotly.offline import get_plotlyjs
 
+from tests import tiny
+from tune_distill.cli.confirm_page import page
+from tune_distill.cli.confirmed import markdown
+from tune_distill.confirm import latency
 from tune_distill.confirm.claims import Pair, claims, interval, p_value
+from tune_distill.confirm.model import Model, Rows
 from tune_distill.confirm.plan import Candidate, candidates, fresh_seeds, schedule, without_teacher
 from tune_distill.confirm.read import HeldOut
 from tune_distill.confirm.samples import Sample, drawn
-from tune_distill.confirm.summary import Model, Rows, summary
+from tune_distill.confirm.summary import summary
 from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective, Outcome
+from tune_distill.plots.confirmed import projections
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 100.0))
 
@@ -277,6 +287,133 @@ def test_correlations_are_drawn_over_rows_and_not_averaged_over_them():
     assert told["attacked_rows"] is None
     assert all(claim["mcnemar"] is None for claim in told["claims"])
     assert [c["measure"] for c in told["claims"]] == ["accuracy"]
+
+
+def test_a_verdict_stays_possible_however_many_claims_there_are():
+    """40 members, kd and a teacher: 81 claims in two measures, so Holm's first p is 162 times."""
+    models = [model("front", n, 1.0 + n, 0.5, [(0.5, 100), (0.5, 100)]) for n in range(40)]
+    models.append(model("kd", 40, 50.0, 0.5, [(0.5, 100), (0.5, 100)]))
+    told = summary("toy", AXES, models, look(380), Rows("accuracy", LABELS))
+    assert len(told["claims"]) == 2 * (41 + 39 + 1)
+    worse = [c for c in told["claims"] if c["second"] == "teacher" and c["measure"] == "accuracy"]
+    assert {claim["verdict"] for claim in worse} == {"WORSE"}  # 100 rows of 400, and 380
+    assert all(claim["adjusted"] < 0.05 for claim in worse)
+
+
+def test_a_form_is_drawn_with_the_seeds_of_its_student():
+    means = np.array([[0.5], [0.7], [0.9]])
+    plain = Sample(np.repeat(means, 20, axis=1))
+    form = Sample(np.repeat(means - 0.25, 20, axis=1), twin=0)
+    other = Sample(np.repeat(means - 0.25, 20, axis=1))
+    first, same, apart = drawn([plain, form, other], 20, draws=200)
+    assert first - same == pytest.approx(np.full(200, 0.25))  # a seed that is good is so for both
+    assert (first - apart).std() > 0.1
+
+
+def test_what_every_row_agrees_on_is_drawn_exactly():
+    (draws,) = drawn([Sample(np.ones((2, 60)))], 60, draws=500)
+    assert (draws == 1.0).all()
+
+
+@pytest.fixture(scope="module")
+def formed():
+    """Two members, one of them as int8, too: a fourth of the size, and two rows of 400 worse."""
+    plain = model("front", 4, 8.0, 0.95, [(0.91, 360), (0.93, 364)])
+    exact = [(None, look(right, 2.0)) for right in (358, 362)]
+    int8 = Model(plain.candidate, None, look(359, 2.0), exact, form="int8")
+    small = model("front", 2, 2.5, 0.90, [(0.89, 340), (0.89, 344)])
+    machine = {"processor": "P", "cores": 2, "system": "S", "load": "0.1"}
+    taken = {"median_ms": 2.0, "low_ms": 1.0, "high_ms": 3.0, "texts": 40, "threads": 1}
+    timed = {"machine": machine, "models": {"teacher": taken, "trial 4, ONNX int8": taken}}
+    return summary(
+        "toy", AXES, [plain, int8, small], look(380, 9.0), Rows("accuracy", LABELS),
+        latency=timed, trials={"trial 4": [0, 2]},
+    )  # fmt: skip
+
+
+def test_a_form_is_a_point_of_its_own_on_the_confirmed_front(formed):
+    names = [(one["name"], one["form"], one["on_front"]) for one in formed["models"]]
+    # int8: 0.9 at 2 MB; it is smaller and better than trial 2: 0.855 at 2.5 MB.
+    assert names == [
+        ("trial 4", "pytorch", True),
+        ("trial 4, ONNX int8", "int8", True),
+        ("trial 2", "pytorch", False),
+    ]
+    int8 = formed["models"][1]
+    assert int8["objectives"] == {"accuracy": pytest.approx(0.9), "size_mb": 2.0}
+    assert (int8["searched"], int8["again"]) == (None, {})  # nothing but held-out rows were read
+    assert int8["heldout"]["accuracy"]["found"] == 359 / 400
+
+
+def test_int8_is_claimed_against_its_student_alone_and_members_meet_each_other(formed):
+    pairs = [(c["first"], c["second"]) for c in formed["claims"] if c["measure"] == "accuracy"]
+    assert pairs == [
+        ("trial 4", "teacher"),
+        ("trial 2", "teacher"),
+        ("trial 4", "trial 2"),
+        ("trial 4, ONNX int8", "trial 4"),
+    ]
+    (own,) = [c for c in formed["claims"] if c["first"] == "trial 4, ONNX int8"][:1]
+    assert own["difference"] == pytest.approx(-2 / 400)
+    assert own["interval"]["high"] == 0.0  # two rows of 400, in every seed, and never the reverse
+    assert own["mcnemar"] == 1.0  # one row of the found student, 2 x 1/2
+
+
+def test_the_optimism_is_of_what_the_search_has_measured(formed):
+    assert formed["optimism"]["accuracy"]["members"] == 2
+
+
+def test_latencies_stand_beside_their_models_with_the_machine(formed):
+    assert formed["latency"]["machine"]["processor"] == "P"
+    assert (formed["latency"]["texts"], formed["latency"]["threads"]) == (40, 1)
+    quick = {"median_ms": 2.0, "low_ms": 1.0, "high_ms": 3.0}
+    assert [one["latency"] for one in formed["models"]] == [None, quick, None]
+    assert formed["teacher_latency"] == quick
+    assert [one["trials"] for one in formed["models"]] == [[0, 2], [0, 2], []]
+
+
+def test_the_tables_and_the_page_tell_the_same(formed):
+    told, text = markdown(formed), page(formed)
+    assert "| trial 4, ONNX int8 | 0.9000" in told
+    assert "2 (1 to 3)" in told
+    assert "1 thread on P, 2 cores, S." in told
+    assert "2 of 3 models are on the confirmed front" in text
+    for claim in formed["claims"]:
+        assert f'<td class="{claim["verdict"]}">' in text
+    own = text.replace(get_plotlyjs(), "")
+    assert len(own) < len(text)  # plotly is in it,
+    assert not re.findall(r"https?:", own)  # and nothing is asked of a network
+
+
+def test_a_projection_has_a_point_a_model_with_bars_where_there_are_intervals(formed):
+    (title, fig), (_, by_latency) = projections(formed)
+    assert title == "accuracy against size"
+    below, above, teacher = fig.data
+    assert list(above.text) == ["4", "4"]  # at 8 and at 2 MB
+    assert list(above.x) == [8.0, 2.0]
+    assert list(above.marker.symbol) == ["circle", "triangle-up"]
+    assert list(below.marker.symbol) == ["circle-open"]
+    high = formed["models"][0]["heldout"]["accuracy"]["interval"]["high"]
+    assert above.error_y.array[0] == pytest.approx(high - 0.905)
+    assert above.error_x.array is None  # a size is exact
+    assert (teacher.x[0], teacher.y[0]) == (9.0, 0.95)
+    assert [list(trace.x) for trace in by_latency.data] == [[], [2.0], [2.0]]
+
+
+def test_latencies_are_taken_once_for_the_same_models_and_machine(tmp_path, monkeypatch):
+    folder, rows, said = tmp_path / "student", tiny.rows(6), []
+    tiny.bert(layers=1).save_pretrained(folder)
+    models = {"teacher": latency.Timed(folder, rows), "trial 1": latency.Timed(folder, rows)}
+    kept = latency.timings(tmp_path / "latency.json", models, said.append)
+    assert kept["models"].keys() == {"teacher", "trial 1"}
+    assert kept["models"]["trial 1"]["texts"] == 6
+    again = latency.timings(tmp_path / "latency.json", {"teacher": models["teacher"]}, said.append)
+    assert again == json.loads((tmp_path / "latency.json").read_text()) == kept
+    assert said == ["timing 2 models, a text at a time"]
+    elsewhere = {**latency.machine(), "processor": "another"}
+    monkeypatch.setattr(latency, "machine", lambda: elsewhere)
+    latency.timings(tmp_path / "latency.json", models, said.append)
+    assert len(said) == 2
 
 
 def test_draws_are_the_same_twice():

@@ -16,6 +16,7 @@ from tune_distill.launch import standing
 from tune_distill.outcome import Objective, Outcome
 from tune_distill.plots import front_data, report
 from tune_distill.searcher.refusals import Refusals
+from tune_distill.searcher.study import constraints
 from tune_distill.spec.bounds import Bound, passed
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 100.0))
@@ -212,3 +213,24 @@ def test_the_page_says_what_the_front_satisfies_or_that_nothing_does():
     none = report(front_data(RECORDS, AXES, None, "toy", [Bound.parse("size_mb <= 10")]))
     assert "None satisfies size_mb <= 10." in Text(none).said
     assert "hypervolume after each trial" not in Text(none).said
+
+
+def test_a_student_at_chance_is_on_no_front_of_robust_ones_and_the_sampler_hears_it():
+    robust = {"accuracy": ("max", 0.5), "robust_worst": ("max", 0.0)}
+    axes = [Objective(name, goal, worst) for name, (goal, worst) in robust.items()]
+    measured = {"size_mb": 1.0, "parameters": 1, "flops": 1.0}
+    deaf = Outcome(accuracy=0.5, robust_worst=0.5, at_chance=True, **measured)
+    good = Outcome(accuracy=0.9, robust_worst=0.2, **measured)
+    records = [TrialRecord(0, "complete", {}, deaf), TrialRecord(1, "complete", {}, good)]
+    assert Front(records, axes).members == (1,)
+    assert Front(records, axes).broken(deaf) == ["better than chance"]
+    assert Front(records, axes[:1]).broken(deaf) == []  # accuracy alone puts it in its place
+    with pytest.raises(NoFeasibleStudent, match="0 of 1 trials are better than chance"):
+        Front(records[:1], axes).require()
+    objectives = {name: {"goal": goal, "reference": w} for name, (goal, w) in robust.items()}
+    spec = spec_of({"objectives": objectives})
+    assert [constraints(r, spec) for r in records] == [
+        {"better than chance": 1.0},
+        {"better than chance": 0.0},
+    ]
+    assert constraints(records[0], spec_of({})) == {}

@@ -10,8 +10,8 @@ import torch
 
 from tests import tiny
 from tune_distill.errors import ExportMismatch, SpecError
-from tune_distill.export import onnx
-from tune_distill.export.served import Served
+from tune_distill.forms import onnx
+from tune_distill.forms.served import Served
 from tune_distill.student import FAMILIES
 
 ROWS, WIDTH = 4, 9

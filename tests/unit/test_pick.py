@@ -8,7 +8,7 @@ from tune_distill.errors import NoFeasibleStudent, SpecError
 from tune_distill.export.pick import asked, pick
 from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
-from tune_distill.outcome import Objective, Outcome
+from tune_distill.outcome import Interval, Objective, Outcome
 from tune_distill.spec.bounds import Bound
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 50.0))
@@ -56,6 +56,30 @@ def test_bounds_that_nothing_satisfies_say_what_comes_nearest():
         pick(RECORDS, AXES, "knee", [Bound.parse("robust_worst>=0.1")])
     with pytest.raises(NoFeasibleStudent, match="complete yet"):
         pick([], AXES)
+
+
+def tied(number, accuracy, size, half):
+    measured = Outcome(
+        accuracy, size, int(size * 250_000), 1e8,
+        intervals={"accuracy": Interval(accuracy - half, accuracy + half)},
+    )  # fmt: skip
+    return TrialRecord(number=number, state="complete", params={}, outcome=measured)
+
+
+def test_of_what_is_tied_with_the_knee_the_smallest_is_chosen_and_that_is_said():
+    # The knee is 1, as above. 0.79 +- 0.02 overlaps with its 0.8 +- 0.02; 0.6 and 0.9 do not.
+    records = [tied(0, 0.9, 40.0, 0.02), tied(1, 0.8, 20.0, 0.02), tied(2, 0.6, 10.0, 0.02)]
+    said = []
+    assert pick(records, AXES, "knee", say=said.append).number == 1
+    assert said == []
+    near = tied(3, 0.79, 19.0, 0.02)
+    assert Front([*records, near], AXES).knee == 1
+    assert pick([*records, near], AXES, "knee", say=said.append).number == 3
+    assert said == [
+        "the knee, trial 1, is tied with 3 (95 % intervals overlap in every objective): trial 3 "
+        "is the smallest; --pick trial:1 takes the knee itself"
+    ]
+    assert pick([*records, near], AXES, "trial:1").number == 1
 
 
 @pytest.mark.parametrize(

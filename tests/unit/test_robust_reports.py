@@ -122,6 +122,6 @@ def test_a_student_at_chance_and_one_that_is_tied_are_marked(capsys):
     assert "+ fgm (teacher)" in shown
     assert "teacher hardened by fgm (epsilon 0.1): accuracy 0.7500" in shown
     tags = story.ended(record, "true").tags
-    assert tags["tune_distill.at_chance"] == "true"
+    assert tags["at_chance"] == "true"
     fine = TrialRecord(3, "complete", params, outcome())
-    assert "tune_distill.at_chance" not in story.ended(fine, "true").tags
+    assert "at_chance" not in story.ended(fine, "true").tags

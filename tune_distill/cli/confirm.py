@@ -42,6 +42,12 @@ def confirm(
         int | None,
         typer.Option("--attacked-rows", min=1, help="Held-out rows to attack; by default all."),
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="The front's students as ONNX, too: points of their own.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="And as ONNX in int8, measured and attacked as such.")
+    ] = False,
     storage: Storage = STORAGE,
     address: Address = None,
     tracking_uri: TrackingUri = None,
@@ -50,11 +56,15 @@ def confirm(
     """Train the front again on fresh seeds, and read the held-out rows: what can be trusted."""
     from tune_distill.cli.confirmed import print_confirmed
     from tune_distill.cli.search import again
+    from tune_distill.forms import Wanted
+    from tune_distill.forms.onnx import require
     from tune_distill.launch.confirm import Asked
     from tune_distill.launch.confirm import confirm as launch
     from tune_distill.lock import locked
     from tune_distill.spec import resolve
 
+    if onnx or int8:
+        require("--int8" if int8 else "--onnx")
     folder, document = opened(study, storage)
     spec = resolve(document)
     with locked(folder.path / "lock"):  # its front stands still
@@ -63,7 +73,7 @@ def confirm(
                 spec,
                 document,
                 folder,
-                Asked(seeds, controls, tuple(trials), attacked_rows),
+                Asked(seeds, controls, tuple(trials), attacked_rows, Wanted(onnx, int8)),
                 listen=lambda own, inputs: _watched(
                     spec, document, folder, own, inputs, tracking_uri
                 ),
@@ -78,7 +88,7 @@ def confirm(
         typer.echo(json.dumps(told))
     else:
         print_confirmed(told)
-    say(f"report: {folder.path / 'confirm.json'}")
+    say(f"report: {folder.path / 'confirm.html'}, and as data confirm.json")
 
 
 @contextmanager
@@ -126,15 +136,32 @@ def _tracker(
 
 
 def _file(spec: StudySpec, folder: StudyFolder, told: Mapping[str, Any], uri: str | None) -> None:
-    """Puts what a confirmation says into its own run, and into the search's."""
+    """Writes the page, and puts what a confirmation says into its own run and the search's."""
+    from tune_distill.cli.confirm_page import PAGE, page
     from tune_distill.cli.confirmed import markdown
     from tune_distill.cli.search import again
-    from tune_distill.launch.confirm import CONFIRM, REPORT
+    from tune_distill.confirm import REPORT
+    from tune_distill.confirm.read import metrics
+    from tune_distill.folder import write_atomically
+    from tune_distill.launch.confirm import CONFIRM
     from tune_distill.track import Tracker
 
     own = type(folder)(folder.path / CONFIRM)
-    files = {REPORT: folder.path / REPORT}
+    files = {name: folder.path / name for name in (REPORT, PAGE)}
+    write_atomically(files[PAGE], page(told))
     with _tracker(spec, folder, own, uri, say) as tracker:
         tracker.study(tags={"mlflow.note.content": markdown(told)}, artifacts=files)
+        for number, taken in _latencies(told).items():  # and forms that an earlier run had not
+            tracker.measured(number, metrics(own.trial(number)) | taken)
     with Tracker(folder, spec.name, uri, say=say, resend=again()) as tracker:
         tracker.study(artifacts=files)
+
+
+def _latencies(told: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    """By trial of the confirmation: `latency_ms` of its student, `int8.latency_ms` ..."""
+    found: dict[int, dict[str, float]] = {}
+    for model in told["models"]:
+        of = "" if model["form"] == "pytorch" else f"{model['form']}."
+        for number in model["trials"] if model["latency"] else ():
+            found.setdefault(number, {})[f"{of}latency_ms"] = model["latency"]["median_ms"]
+    return found

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from tune_distill.cli.tables import plain_table, shown, stdout
+from tune_distill.measure.latency import in_words
 
 STYLES = {"BETTER": "green", "WORSE": "red", "INCONCLUSIVE": "dim"}
 
@@ -15,32 +16,35 @@ STYLES = {"BETTER": "green", "WORSE": "red", "INCONCLUSIVE": "dim"}
 def print_confirmed(told: Mapping[str, Any]) -> None:
     """Prints the models, the claims and how optimistic the search was."""
     console = stdout()
-    head, *rows = _models(told)
+    head, *rows = models(told)
     console.print(_filled(plain_table(*head[:-1]), head[-1], rows))
-    console.print(f"\n{_held_out(told)}\n")
-    head, *rows = _claims(told)
+    console.print()
+    for line in how(told):
+        console.print(line)
+    console.print()
+    head, *rows = claims(told)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*row[:-1], row[-1], style=STYLES[row[-1]])
     console.print(table)
-    for line in _optimism(told):
+    for line in optimism(told):
         console.print(f"\n{line}")
 
 
 def markdown(told: Mapping[str, Any]) -> str:
     """The same as Markdown."""
-    parts = [_held_out(told), _as_markdown(_models(told)), _as_markdown(_claims(told))]
-    return "\n\n".join([*parts, *_optimism(told)]) + "\n"
+    parts = [*how(told), _as_markdown(models(told)), _as_markdown(claims(told))]
+    return "\n\n".join([*parts, *optimism(told)]) + "\n"
 
 
-def _models(told: Mapping[str, Any]) -> Iterator[list[str]]:
+def models(told: Mapping[str, Any]) -> Iterator[list[str]]:
     """The head, and a row a model: the confirmed front first, the most accurate first."""
     measured = [m for m in ("accuracy", "robust_worst") if m in told["models"][0]["heldout"]]
     exact = [o["name"] for o in told["objectives"] if o["name"] not in measured]
     columns = [c for m in measured for c in (m, "search said")]
-    yield ["model", *columns, *exact, "on the front"]
+    yield ["model", *columns, *exact, "latency, ms", "on the front"]
     order = sorted(
         told["models"], key=lambda m: (not m["on_front"], -m["heldout"]["accuracy"]["mean"])
     )
@@ -50,15 +54,18 @@ def _models(told: Mapping[str, Any]) -> Iterator[list[str]]:
             cells.append(_figure(model["heldout"][measure]))
             searched = (model["searched"] or {}).get(measure)
             cells.append("" if searched is None else shown(measure, searched))
-        cells += [shown(name, model["again"][name]["mean"]) for name in exact]
+        cells += [shown(name, model["objectives"][name]) for name in exact]
+        cells.append(_latency(model["latency"]))
         front = "yes" if model["on_front"] else "no"
         yield [model["name"], *cells, f"{front} ({model['front_probability']:.0%} of draws)"]
     teacher = told["teacher"]
     cells = [c for m in measured for c in (f"{teacher[m]:.4f}", "")]
-    yield ["teacher", *cells, *(shown(name, teacher[name]) for name in exact), ""]
+    cells += [shown(name, teacher[name]) if name in teacher else "" for name in exact]
+    yield ["teacher", *cells, _latency(told["teacher_latency"]), ""]
 
 
-def _claims(told: Mapping[str, Any]) -> Iterator[list[str]]:
+def claims(told: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The head, and a row a claim, its verdict the last."""
     yield ["claim", "difference", "95 % interval", "p (Holm)", "McNemar, as found", "verdict"]
     for claim in told["claims"]:
         low, high = claim["interval"]["low"], claim["interval"]["high"]
@@ -72,7 +79,8 @@ def _claims(told: Mapping[str, Any]) -> Iterator[list[str]]:
         ]
 
 
-def _optimism(told: Mapping[str, Any]) -> Iterator[str]:
+def optimism(told: Mapping[str, Any]) -> Iterator[str]:
+    """By how much the search's figures were better than fresh seeds', a line a measure."""
     for measure, gap in told["optimism"].items():
         size = f"{abs(gap['mean']):.4f}"
         way = "better" if gap["mean"] > 0 else "worse"
@@ -83,10 +91,23 @@ def _optimism(told: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _held_out(told: Mapping[str, Any]) -> str:
+def how(told: Mapping[str, Any]) -> Iterator[str]:
+    """What the figures were taken on."""
     attacked = told["attacked_rows"]
     rows = f"{told['rows']:,} held-out rows" + (f", {attacked:,} attacked" if attacked else "")
-    return f"{told['seeds']} fresh seeds a model, {rows}, {told['metric']}."
+    yield f"{told['seeds']} fresh seeds a model, {rows}, {told['metric']}."
+    if taken := told["latency"]:
+        threads = f"{taken['threads']} thread{'s' * (taken['threads'] > 1)}"
+        yield (
+            "Latency: a text at a time, median (10th to 90th percentile) of "
+            f"{taken['texts']} texts, {threads} on {in_words(taken['machine'])}."
+        )
+
+
+def _latency(one: Mapping[str, float] | None) -> str:
+    if one is None:
+        return ""
+    return f"{one['median_ms']:.3g} ({one['low_ms']:.3g} to {one['high_ms']:.3g})"
 
 
 def _figure(one: Mapping[str, Any]) -> str:

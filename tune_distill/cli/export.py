@@ -24,7 +24,7 @@ def export(
     pick: Pick = None,
     where: Where = [],  # noqa: B006 - typer's way of a repeatable option
     whole_front: Annotated[
-        bool, typer.Option("--all-front", help="Every student of the front, and an index.")
+        bool, typer.Option("--all-front", help="The front (confirmed, if it was), and an index.")
     ] = False,
     to: Annotated[Path | None, typer.Option("--to", help="The folder to write.")] = None,
     replace: Annotated[
@@ -57,8 +57,8 @@ def export(
     found = opened(study, storage)  # a name that is wrong is told before torch is imported
     from tune_distill import export as exporter
     from tune_distill.cli import exporting
-    from tune_distill.export.onnx import require
     from tune_distill.export.push import Hub
+    from tune_distill.forms.onnx import require
 
     if onnx or int8:
         require("--int8" if int8 else "--onnx")

@@ -51,7 +51,7 @@ def student(
 ) -> dict[str, Any]:
     """Writes, logs and uploads one student; what `--json` prints."""
     spec = source.spec
-    record = pick(source.records, spec.axes, rule, [*spec.bounds, *asked.where])
+    record = pick(source.records, spec.axes, rule, [*spec.bounds, *asked.where], say)
     target = to or STUDENTS / source.name(record)
     figures = bundle(
         source,
@@ -72,6 +72,7 @@ def student(
 def front(source: Source, asked: Asked, to: Path | None, store: Store | None) -> dict[str, Any]:
     """Writes and logs every student of the front; what `--json` prints."""
     target = to or STUDENTS / f"{source.spec.name}-front"
+    say(_which(source))
     written = all_front(
         source,
         target,
@@ -85,6 +86,22 @@ def front(source: Source, asked: Asked, to: Path | None, store: Store | None) ->
         for one in written
     ]
     return {"folder": str(target), "students": students}
+
+
+def _which(source: Source) -> str:
+    """Which front is written, and what of the search's is not on it."""
+    if source.confirmed is None:
+        return "the search's front; confirm has not been run, so its figures are the search's own"
+    known = {r.number for r in source.records if source.confirmed.of(r)}
+    kept = [r.number for r in source.confirmed.members(source.records)]
+    dropped = [number for number in source.front.members if number in known - set(kept)]
+    unknown = [number for number in source.front.members if number not in known]
+    said = f"the confirmed front: trials {', '.join(map(str, kept)) or 'none'}"
+    if dropped:
+        said += f"; without {', '.join(map(str, dropped))}, which fresh seeds took off it"
+    if unknown:
+        said += f"; without {', '.join(map(str, unknown))}, which confirm has not tried"
+    return said
 
 
 def conclude(told: Mapping[str, Any]) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tune_distill.cli.options import STORAGE, Json, Storage, Study, opened, say
-
-if TYPE_CHECKING:
-    from tune_distill.folder import StudyFolder
 
 
 def front(
@@ -28,24 +22,33 @@ def front(
         bool, typer.Option("--all", help="Show the dominated trials, too.")
     ] = False,
 ) -> None:
-    """Show the students that no other student beats on every objective."""
+    """Show the students that no other student beats on every objective.
+
+    --json and --csv have every trial that ended, as front.json does.
+    """
     from tune_distill.cli.tables import front_table
+    from tune_distill.plots import as_json as written
+    from tune_distill.plots.data import measured
 
     data = _data(study, storage)
-    _mark_ties(data, opened(study, storage)[0])
     if html is not None:
-        from tune_distill.folder import write_atomically
-        from tune_distill.plots import report
-
-        write_atomically(html, report(data))
-        say(f"report: {html}")
-    rows = [t for t in data["trials"] if everything or t["on_front"]]
+        _report(html, data, opened(study, storage)[1])
     if as_json:
-        typer.echo(json.dumps({**data, "trials": rows}, indent=2))
+        typer.echo(written(data))
     elif as_csv:
-        typer.echo(_csv(rows), nl=False)
+        from tune_distill.plots.csv import as_csv as table
+
+        typer.echo(table(data), nl=False)
     elif html is None or sys.stdout.isatty():
-        front_table(data, rows)
+        front_table(data, [t for t in measured(data) if everything or t["on_front"]])
+
+
+def _report(path: Path, data: dict[str, Any], document: dict[str, Any]) -> None:
+    from tune_distill.folder import write_atomically
+    from tune_distill.plots import report, students
+
+    write_atomically(path, report(data, students(document, data)))
+    say(f"report: {path}")
 
 
 def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> None:
@@ -73,48 +76,11 @@ def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> N
 
 
 def _data(study: str, storage: Path) -> dict[str, Any]:
-    from tune_distill.plots import front_data
+    from tune_distill.plots import study_data
     from tune_distill.spec import resolve
 
     folder, document = opened(study, storage)
-    spec = resolve(document)
-    outcome = folder.teacher()
-    teacher = outcome.measures() if outcome else None
-    data = front_data(folder.records(), spec.axes, teacher, spec.name, spec.bounds)
-    data["hardened"] = [
-        {"defence": defence.shown, "measures": one.measures()} for defence, one in folder.hardened()
-    ]
-    return data
-
-
-def _mark_ties(data: dict[str, Any], folder: StudyFolder) -> None:
-    """Writes to each trial of the front which others can't be told from it in robustness."""
-    from tune_distill.measure.attack_rows import FILE, ties
-
-    if "robust_worst" not in {objective["name"] for objective in data["objectives"]}:
-        return
-    files = {number: folder.trial(number) / FILE for number in data["front"]}
-    found = ties({number: file for number, file in files.items() if file.is_file()})
-    for row in data["trials"]:
-        row["ties"] = found.get(row["number"], [])
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    flat = [
-        {
-            "trial": row["number"],
-            "on_front": row["on_front"],
-            **row["objectives"],
-            **row["params"],
-        }
-        for row in rows
-    ]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
+    return study_data(folder, resolve(document))
 
 
 def _shown(value: object) -> str:

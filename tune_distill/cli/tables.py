@@ -16,6 +16,8 @@ WIDE = 110  # columns of a terminal from which on a table shows everything
 
 def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints the trials of a front, the best of the first objective first; the knee is marked."""
+    from tune_distill.plots.marks import letters
+
     console = stdout()
     if not rows:
         console.print(_none(data))
@@ -26,11 +28,13 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
     table.add_column("")
     first = data["objectives"][0]
     best = first["goal"] == "max"
+    groups = letters(data)
     for row in sorted(rows, key=lambda r: r["objectives"][first["name"]], reverse=best):
         marks = ["knee"] if row["number"] == data["knee"] else []
         marks += ["dominated"] if row["dominated_by"] else []
         marks += ["at chance"] if row["at_chance"] else []
         marks += [f"not {bound}" for bound in row["breaks"]]
+        marks += [f"tied {groups[row['number']]}"] if row["number"] in groups else []
         if tied := row.get("ties"):
             marks.append(f"robust_worst tied with {', '.join(map(str, tied))}")
         table.add_row(
@@ -41,6 +45,10 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
             style=None if row["on_front"] else "dim",
         )
     console.print(table)
+    if groups:
+        console.print(
+            "\ntied: intervals of the same letter overlap on every objective that has one"
+        )
     if teacher := data.get("teacher"):
         told = "  ".join(f"{n} {shown(n, teacher[n])}" for n in names if n in teacher)
         console.print(f"\nteacher: {told}")
@@ -53,10 +61,12 @@ def front_table(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> N
 
 def _none(data: Mapping[str, Any]) -> str:
     """Why there is no row to show."""
-    if not data["trials"]:
+    if not data["counts"]["complete"]:
         return "no trial of this study is complete yet"
     asked = " and ".join(data["constraints"])
-    return f"none of {len(data['trials'])} complete trials satisfies {asked}; --all shows them"
+    return (
+        f"none of {data['counts']['complete']} complete trials satisfies {asked}; --all shows them"
+    )
 
 
 def sample_table(summary: Mapping[str, Any]) -> None:

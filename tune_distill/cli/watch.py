@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tune_distill import __version__, tasks
+from tune_distill import __version__, prepare, student, tasks
 from tune_distill.cli.display import Display
+from tune_distill.cli.options import STORAGE
 from tune_distill.cli.progress import Progress
 from tune_distill.folder import StudyFolder
 from tune_distill.launch import Listener
 from tune_distill.launch.publish import Publisher
 from tune_distill.prepare import Inputs
-from tune_distill.spec import StudySpec, dump
+from tune_distill.space import Branch, Constant
+from tune_distill.spec import StudySpec
 from tune_distill.track import DatasetUse, Tracker
+from tune_distill.track.uri import redacted
 
 
 @contextmanager
@@ -44,7 +49,8 @@ def watched(
         begin(tracker, spec, document, folder, inputs)
         tracker.reconcile(records)
         stack.enter_context(display)
-        yield (Publisher(spec, folder, inputs.outcome, tracker), display)
+        publisher = Publisher(spec, folder, tracker, exporting(folder, uri))
+        yield (stack.enter_context(publisher), display)
 
 
 def begin(
@@ -63,28 +69,40 @@ def begin(
     tracker.study(
         params=flat(document),
         tags={
-            "mlflow.source.name": "tune-distill",
-            "mlflow.note.content": _note(spec, document),
+            "mlflow.note.content": spec.description,
             "tune_distill.version": __version__,
             "torch.version": str(torch.__version__),
             **{f"digest.{name}": digest for name, digest in inputs.digests},
-            **{f"teacher.{n}": f"{v:.6g}" for n, v in inputs.outcome.measures().items()},
-            **_hardened(inputs),
-            **({"mlflow.source.git.commit": commit} if (commit := _commit()) else {}),
         },
         datasets=uses,
         artifacts={"study.yaml": folder.study},
+        shared={"mlflow.source.name": "tune-distill", **_code()},
     )
+    tracker.view({axis.name: axis.goal for axis in spec.axes}, _shared_knobs(spec))
+    own = student.shape(prepare.teacher_config(inputs.teacher))
+    shape = {f"student.{name}": value for name, value in asdict(own).items()}
+    tracker.teacher("teacher", inputs.outcome, {"method": "teacher", **shape})
+    for one in inputs.hardened:
+        if one.defence:
+            knobs = {f"robust.{one.defence.name}.{k}": v for k, v in asdict(one.defence).items()}
+            told = {"method": "teacher", **shape, "robust": one.defence.name, **knobs}
+            tracker.teacher(f"teacher hardened by {one.defence.shown}", one.outcome, told)
 
 
-def _hardened(inputs: Inputs) -> dict[str, str]:
-    """The teachers that defences hardened, and what each measures, by number."""
-    tags: dict[str, str] = {}
-    for number, one in enumerate(inputs.hardened, start=1):
-        name = f"teacher.hardened.{number}"
-        tags[name] = one.defence.shown if one.defence else ""
-        tags |= {f"{name}.{n}": f"{v:.6g}" for n, v in one.outcome.measures().items()}
-    return tags
+def _shared_knobs(spec: StudySpec) -> list[str]:
+    """The knobs that every trial draws and that differ between trials; choices of kinds first."""
+    entries = spec.search_space.entries
+    kinds = [p for p, entry in entries.items() if isinstance(entry, Branch)]
+    plain = [p for p, entry in entries.items() if not isinstance(entry, Branch | Constant)]
+    return [*(kind for kind in kinds if len(spec.search_space.options(kind)) > 1), *plain]
+
+
+def exporting(folder: StudyFolder, uri: str | None) -> str:
+    """The command that exports a front's knee."""
+    storage = folder.path.parent
+    at = [] if storage == STORAGE.resolve() else ["--storage", str(storage)]
+    to = ["--tracking-uri", redacted(uri)] if uri else []
+    return shlex.join(["tune-distill", "export", folder.path.name, "--pick", "knee", *at, *to])
 
 
 def flat(document: Mapping[str, Any], under: str = "") -> dict[str, str]:
@@ -99,23 +117,20 @@ def flat(document: Mapping[str, Any], under: str = "") -> dict[str, str]:
     return found
 
 
-def _note(spec: StudySpec, document: Mapping[str, Any]) -> str:
-    return f"{spec.description}\n\n```yaml\n{dump(document)}```\n"
-
-
 def _source(spec: StudySpec) -> str:
     if spec.task.files:
         return spec.task.files.train
     return spec.task.dataset or f"builtin:{spec.task.builtin}"
 
 
-def _commit() -> str:
-    """The commit of the code's own checkout; empty for an installed package."""
+def _code() -> dict[str, str]:
+    """The commit of the code's own checkout, as tags; none for an installed package."""
     root = Path(__file__).parents[2]
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
-        return ""
-    done = subprocess.run(
-        [git, "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+        return {}
+    asked = [git, "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    commit, _, dirty = said.partition("-")
+    short = f"{commit[:9]}-{dirty}" if dirty else commit[:9]
+    return {"git": short, "mlflow.source.git.commit": commit} if commit else {}

@@ -4,6 +4,8 @@
     heldout.safetensors               logits: (rows, classes), float32, rows in the split's order
     heldout-attacks.parquet           what became of each attacked row, where the study attacks
 
+    onnx/ int8/                       the same of a student's further forms
+
 The row by row outcomes are what every paired comparison needs, so nothing is read twice.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
 from tune_distill.folder import write_atomically
+from tune_distill.forms import NAMES
 from tune_distill.measure import measure
 from tune_distill.measure.attack_rows import read_rows
 from tune_distill.measure.loyalty import Reference
@@ -32,8 +35,11 @@ from tune_distill.train import predict
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tune_distill.forms import Served
+
 REPORT, LOGITS, ATTACKS = "heldout.json", "heldout.safetensors", "heldout-attacks.parquet"
 EVERY = 2**31  # rows: all that there are
+PLAIN = "pytorch"  # a student as it was trained; the other forms are made from it
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,7 @@ def attacked_in_full(spec: StudySpec, rows: int | None = None) -> StudySpec:
 
 
 def look(
-    model: PreTrainedModel,
+    model: PreTrainedModel | Served,
     tokenizer: PreTrainedTokenizerBase,
     task: Prepared,
     spec: StudySpec,
@@ -66,6 +72,7 @@ def look(
     device: str,
     resources: Resources,
     reference: Reference | None = None,
+    size_mb: float | None = None,
 ) -> None:
     """Reads the held-out rows with a model, and files what it does.
 
@@ -78,11 +85,12 @@ def look(
         device: where to run.
         resources: of the attacks.
         reference: the teacher that a student is compared with; None for the teacher itself.
+        size_mb: of a form's file; None where the model's own size says it.
     """
     from safetensors.numpy import save
 
     outcome = measure(
-        model,
+        model,  # type: ignore[arg-type]  # `Served` stands where a PyTorch model does
         tokenizer,
         task,
         spec,
@@ -92,25 +100,63 @@ def look(
         rows=folder / ATTACKS,
         teacher=reference,
     )
+    if size_mb is not None:
+        outcome = replace(outcome, size_mb=size_mb)
     answers = outputs(model, task, device)
     logits = np.ascontiguousarray(answers["heldout"], np.float32)
     write_atomically(folder / LOGITS, save({"logits": logits}))
     metrics = {name: scores(task, given, name) for name, given in answers.items()}
-    report = {"outcome": outcome.to_json(), "metrics": metrics}
+    report = {
+        "outcome": outcome.to_json(),
+        "metrics": metrics,
+        "attacked": spec.robustness.rows
+        if spec.attacked
+        else None,  # as many as there are, if less
+    }
     write_atomically(folder / REPORT, json.dumps(report, indent=1))  # last: with it all is there
 
 
 def outputs(
-    model: PreTrainedModel, task: Prepared, device: str = "cpu"
+    model: PreTrainedModel | Served, task: Prepared, device: str = "cpu"
 ) -> dict[str, NDArray[np.float32]]:
     """A model's outputs on each held-out split of a task: (rows, classes) by its name."""
     splits = {"heldout": task.heldout, **task.more}
-    return {name: predict(model, data, device) for name, data in splits.items()}
+    return {
+        name: predict(model, data, device)  # type: ignore[arg-type]  # as in `look`
+        for name, data in splits.items()
+    }
 
 
-def seen(folder: Path) -> bool:
-    """Whether a folder holds a whole look."""
-    return (folder / REPORT).is_file()
+def metrics(folder: Path) -> dict[str, float]:
+    """What the looks in a trial's folder found: `heldout.accuracy`, `int8.heldout.accuracy` ..."""
+    found: dict[str, float] = {}
+    for form in NAMES:
+        if seen(at := place(folder, form)):
+            of = "heldout." if form == PLAIN else f"{form}.heldout."
+            measures = opened(at).outcome.measures()
+            found |= {f"{of}{name}": value for name, value in measures.items()}
+    return found
+
+
+def place(folder: Path, form: str) -> Path:
+    """Where the look of a trial's student in one of its forms is, in the folder of the trial."""
+    return folder if form == PLAIN else folder / form
+
+
+def seen(folder: Path, asked: StudySpec | None = None) -> bool:
+    """Whether a folder holds a whole look; of as many attacked rows as `asked` has, if it attacks.
+
+    Args:
+        folder: of the look.
+        asked: a study as `attacked_in_full` has it; None takes whatever was attacked.
+    """
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    if asked is None or not asked.attacked:
+        return True
+    return bool(report.get("attacked") == asked.robustness.rows)
 
 
 def opened(folder: Path) -> HeldOut:

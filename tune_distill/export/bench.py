@@ -1,26 +1,25 @@
 """The rows that exported students are measured on: read once, for as many students as there are.
 
-int8 answers one text at a time (`onnx.py` says why), the others in batches.
+int8 answers one text at a time (`forms/onnx.py` says why), the others in batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_distill import families, prepare, teacher
+from tune_distill import prepare, teacher
 from tune_distill.export import beside
-from tune_distill.export.beside import ALONE
 from tune_distill.export.figures import Figures, Scores
-from tune_distill.export.served import Served
+from tune_distill.forms import Served, computations
 from tune_distill.measure.accuracy import of_answers
-from tune_distill.measure.latency import Latency, latencies, sample
+from tune_distill.measure.latency import Latency, latencies
 from tune_distill.robustness import resources
 from tune_distill.tasks import encode
 from tune_distill.train import predict
@@ -86,13 +85,12 @@ class Bench:
         """The figures of a student's forms, by name, and those of its teacher."""
         self._say(f"measuring {', '.join(student.files)}: held-out rows, latency")
         forms: dict[str, PreTrainedModel | Served] = {
-            name: student.model if name == "pytorch" else Served(path, student.model)
+            name: student.model
+            if name == "pytorch"
+            else Served(path, student.model, alone=name == "int8")
             for name, path in student.files.items()
         }
-        answers = {
-            name: self._answers(form, student.tokenizer, ALONE if name == "int8" else None)
-            for name, form in forms.items()
-        }
+        answers = {name: self._answers(form, student.tokenizer) for name, form in forms.items()}
         times = self._times(forms, student.tokenizer)
         found = {
             name: Figures(
@@ -119,14 +117,11 @@ class Bench:
         return _Taught(model, tokenizer, self._scores(self._answers(model, tokenizer)))
 
     def _answers(
-        self,
-        form: PreTrainedModel | Served,
-        tokenizer: PreTrainedTokenizerBase,
-        tokens: int | None = None,
+        self, form: PreTrainedModel | Served, tokenizer: PreTrainedTokenizerBase
     ) -> Answers:
         length = self._spec.task.max_length
         return {
-            split: predict(form, encode(rows, tokenizer, length), tokens=tokens)  # type: ignore[arg-type]
+            split: predict(form, encode(rows, tokenizer, length))  # type: ignore[arg-type]
             for split, rows in self._heldout.items()
         }
 
@@ -142,10 +137,7 @@ class Bench:
     ) -> list[Callable[[], object]]:
         """What computes each of the texts that are timed; they are of the search split."""
         rows = encode(self.task.search, tokenizer, self._spec.task.max_length)
-        texts = [rows.batch(np.array([row])).inputs() for row in sample(rows.lengths)]
-        if isinstance(form, Served):
-            return [form.computation(inputs) for inputs in texts]
-        return [partial(form, **families.taken(form, inputs)) for inputs in texts]
+        return computations(form, rows)
 
     def _times(
         self, forms: Mapping[str, PreTrainedModel | Served], tokenizer: PreTrainedTokenizerBase

@@ -1,6 +1,6 @@
 """int8 beside the student that it was made from: under the same attacks, on the same rows.
 
-One text at a time (`onnx.py` says why), words in the order of PyTorch's gradient (`served.py`).
+One text at a time, words in the order of PyTorch's gradient (`forms/served.py`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,11 @@ from tune_distill.statistics import mcnemar
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from tune_distill.export.served import Served
+    from tune_distill.forms import Served
     from tune_distill.measure.robustness import Robustness
     from tune_distill.robustness.resources import Resources
     from tune_distill.spec import StudySpec
     from tune_distill.tasks import Task
-
-ALONE = 1  # token a batch: every text by itself
 
 
 def attacked(
@@ -53,7 +51,6 @@ def attacked(
         np.asarray(rows.labels, np.int64),
         resources.attacks(spec.robustness),
         max_length=spec.task.max_length,
-        token_budget=ALONE,
         resources=read.open(),
     )
 

@@ -6,7 +6,8 @@
           front.png         the study's front, this student marked
           .eval_results/    what the hub reads of a model's scores
           student.yaml      `tune-distill train student.yaml` trains it again
-          metrics.json      the outcome, its intervals, each form's figures, versions, machine
+          metrics.json      the outcome, its intervals, each form's figures, what fresh seeds
+                            confirm of it, versions, machine
           environment.txt   the versions, as pip reads them
 
 Written to a temporary folder beside DIR, loaded again, compared with the trained student on rows
@@ -22,22 +23,23 @@ from pathlib import Path
 from typing import Any
 
 from tune_distill.errors import DataError
-from tune_distill.export import forms
 from tune_distill.export.bench import Bench
 from tune_distill.export.card import card
+from tune_distill.export.copied import checked
 from tune_distill.export.environment import environment
 from tune_distill.export.figures import Figures
-from tune_distill.export.forms import Wanted
 from tune_distill.export.scores import Shown, eval_results
 from tune_distill.export.source import Source
 from tune_distill.folder import TrialRecord, whole
+from tune_distill.forms import Wanted
+from tune_distill.forms.convert import REFERENCE
 from tune_distill.measure.attack_rows import FILE
-from tune_distill.measure.latency import machine
+from tune_distill.measure.latency import in_words, machine
 from tune_distill.plots import front_data
 from tune_distill.plots.picture import picture
 from tune_distill.spec import TrialConfig
 from tune_distill.spec.load import dump
-from tune_distill.spec.space import as_yaml
+from tune_distill.spec.space import reproduction
 from tune_distill.tasks import stated_kind
 
 CONFIG = "student.yaml"  # by which an exported student is known
@@ -75,10 +77,10 @@ def bundle(
     may_write(to, CONFIG, replace=replace)
     with whole(to) as partial:
         for file in trained.iterdir():
-            if file.name != "reference.safetensors":
+            if file.name != REFERENCE:
                 shutil.copyfile(file, partial / file.name)
         attacked = source.folder.trial(record.number) / FILE
-        student = forms.make(partial, trained, wanted, attacked)
+        student = checked(partial, trained, wanted, attacked)
         figures = bench.measure(student) if bench else {}
         robust = TrialConfig.from_params(record.params).robust
         if robust and robust.of_teacher:  # the bench has the study's own teacher, which is another
@@ -100,13 +102,6 @@ def may_write(to: Path, known_by: str, *, replace: bool) -> None:
         raise DataError(f"{to}: exists already {why}; choose another folder with --to")
 
 
-def reproduction(document: Mapping[str, Any], record: TrialRecord) -> dict[str, Any]:
-    """The study that holds this one trial: every knob a constant, the seed included."""
-    kept = {k: v for k, v in document.items() if k not in {"search", "name", "space"}}
-    name = f"{document['name']}-trial-{record.number}"
-    return {"name": name, **kept, "space": as_yaml(record.params)}
-
-
 def _describe(
     folder: Path,
     source: Source,
@@ -126,39 +121,34 @@ def _describe(
         kind=stated_kind(problem) or "single_label",
         figures=figures,
         heldout=heldout,
-        machine=_machine(place),
+        machine=in_words(place),
         pictured=drawn is not None,
     )
     if drawn:
         (folder / "front.png").write_bytes(drawn)
+    confirmed = source.confirmed.shown(record) if source.confirmed else None
     metrics = {
         "study": spec.name,
         "trial": record.number,
         "outcome": record.outcome.to_json() if record.outcome else None,
         "teacher": measures,
         "forms": {name: one.to_json() for name, one in figures.items()},
+        **({"confirmed": confirmed} if confirmed else {}),
         "rungs": [vars(rung) for rung in record.rungs],
         "versions": dict(record.versions),
         "machine": place,
     }
     texts = {
         "metrics.json": json.dumps(metrics, indent=2, default=dict) + "\n",
-        CONFIG: dump(reproduction(source.document, record)),
+        CONFIG: dump(reproduction(source.document, record.number, record.params)),
         "README.md": card(source, record, shown),
         "environment.txt": environment(record.versions),
-        ".eval_results/tune-distill.yaml": eval_results(source, shown),
+        ".eval_results/tune-distill.yaml": eval_results(source, record, shown),
     }
     for name, text in texts.items():
         if text:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-
-
-def _machine(place: Mapping[str, str | int]) -> str:
-    """What latencies were taken on, and whether it had other work, which makes them longer."""
-    busy = float(place.get("load", 0)) > float(place["cores"])
-    other = f"; it had other work at the time (load {place['load']})" if busy else ""
-    return f"{place['processor']}, {place['cores']} cores, {place['system']}{other}"
 
 
 def _config(folder: Path) -> dict[str, Any]:

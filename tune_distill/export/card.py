@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tune_distill.errors import DataError
 from tune_distill.export import described, tables
 from tune_distill.export.figures import Figures
-from tune_distill.export.onnx import FLOAT, INT8
 from tune_distill.export.scores import Shown, model_index
 from tune_distill.export.source import Source
 from tune_distill.folder import TrialRecord
+from tune_distill.forms.onnx import FLOAT, INT8
 from tune_distill.measure.attack_rows import FILE, read_rows
 from tune_distill.outcome import Outcome
-
-if TYPE_CHECKING:
-    pass
 
 _SPLIT = "heldout_"  # before the names of further held-out splits
 _TEMPLATE = Path(__file__).with_name("card.md")
@@ -48,7 +45,7 @@ def card(source: Source, record: TrialRecord, beside: Shown) -> str:
             *(["onnx", "transformers.js"] if "onnx" in forms else []),
         ],
         model_name=source.name(record),
-        eval_results=list(model_index(source, outcome, beside, metrics[0])),
+        eval_results=list(model_index(source, record, outcome, beside, metrics[0])),
     )
     (example,) = described.inputs(spec.task)
     texts = [example] if isinstance(example, str) else list(example.values())
@@ -78,6 +75,7 @@ def card(source: Source, record: TrialRecord, beside: Shown) -> str:
         threads=timed and f"{timed.threads} thread{'s' * (timed.threads > 1)}",
         machine=beside.machine,
         notes=list(_notes(beside.figures)),
+        **_confirmed(source, record, metrics[0]),
         searched=tables.searched(outcome, spec.axes, source.folder.teacher_of(params), metrics[0]),
         attacked=outcome.robust_worst is not None,
         attacks=", ".join(f"`{name}`" for name in _attacks(source, record)),
@@ -89,6 +87,29 @@ def card(source: Source, record: TrialRecord, beside: Shown) -> str:
         onnx=(INT8 if "int8" in forms else FLOAT) if "onnx" in forms else "",
     )
     return str(made) + "\n"
+
+
+def _confirmed(source: Source, record: TrialRecord, metric: str) -> dict[str, Any]:
+    """What the card says of fresh seeds; nothing where `confirm` has not tried this trial."""
+    told = source.confirmed.shown(record) if source.confirmed else None
+    if told is None:
+        return {"confirmed": ""}
+    attacked = told["attacked_rows"]
+    own = {model["name"] for model in told["models"]}
+    return {
+        "confirmed": tables.confirmed(told, metric),
+        "seeds": told["seeds"],
+        "confirmed_rows": f"{told['rows']:,} rows"
+        + (f", {attacked:,} of them under attack without a budget" if attacked else ""),
+        "on_confirmed_front": any(model["on_front"] for model in told["models"]),
+        "others": [
+            f"{claim['measure']}: {claim['first']} against {claim['second']}: {claim['verdict']} "
+            f"({claim['difference']:+.4f}, {claim['interval']['low']:+.4f} to "
+            f"{claim['interval']['high']:+.4f}, p {claim['adjusted']:.2g})"
+            for claim in told["claims"]
+            if claim["second"] != "teacher" and not {claim["first"], claim["second"]} <= own
+        ],
+    }
 
 
 def _rows(splits: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tune_distill.export.confirmed import Confirmed
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Outcome
@@ -36,6 +37,11 @@ class Source:
     def teacher(self) -> Outcome | None:
         """The teacher's measures, for comparison."""
         return self.folder.teacher()
+
+    @cached_property
+    def confirmed(self) -> Confirmed | None:
+        """What `confirm` says of its trials; None where it was not run."""
+        return Confirmed.read(self.folder.path)
 
     def name(self, record: TrialRecord) -> str:
         """What a trial's student is called."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from tune_distill.export.confirmed import spread
 from tune_distill.export.figures import Figures
+from tune_distill.forms import NAMES
 from tune_distill.measure.accuracy import Accuracy
 from tune_distill.outcome import Interval, Objective, Outcome
 
-FORMS = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8", "teacher": "teacher"}
+FORMS = {**NAMES, "teacher": "teacher"}
 _AS_PYTORCH = "as PyTorch"  # what ONNX in float32 is checked to compute
 
 
@@ -48,6 +51,49 @@ def forms(figures: Mapping[str, Figures], outcome: Outcome) -> str:
     rows.append(["file, MB", *(f"{one.size_mb:.2f}" for one in figures.values())])
     rows.append(["latency, ms", *(_latency(one) for one in figures.values())])
     return table(["", *(FORMS[name] for name in figures)], rows)
+
+
+def confirmed(told: Mapping[str, Any], metric: str) -> str:
+    """A student on fresh seeds beside its teacher, each form's measures, with the verdicts.
+
+    Args:
+        told: `Confirmed.shown`.
+        metric: of the task.
+    """
+    rows = []
+    for measure in told["models"][0]["heldout"]:
+        name = f"accuracy ({metric})" if measure == "accuracy" != metric else measure
+        taught = told["teacher_intervals"][measure]
+        for model in told["models"]:
+            one, form = model["heldout"][measure], model["form"]
+            rows.append(
+                [
+                    name if form == "pytorch" else f"{name}, {FORMS[form]}",
+                    spread(one),
+                    _interval(Interval(**one["interval"])),
+                    f"{told['teacher'][measure]:.4f}",
+                    _interval(Interval(**taught)),
+                    _verdict(told, model["name"], measure),
+                ]
+            )
+    head = [
+        "measure",
+        "student",
+        "95 % interval",
+        "teacher",
+        "95 % interval",
+        "against the teacher",
+    ]
+    return table(head, rows)
+
+
+def _verdict(told: Mapping[str, Any], name: str, measure: str) -> str:
+    """What is claimed of a model: against the teacher, or of int8 against PyTorch."""
+    for claim in told["claims"]:
+        if claim["first"] == name and claim["measure"] == measure:
+            own = "" if claim["second"] == "teacher" else "against PyTorch: "
+            return f"{own}{claim['verdict']} (p {claim['adjusted']:.2g})"
+    return ""
 
 
 def shown(name: str, value: float) -> str:

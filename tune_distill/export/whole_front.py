@@ -1,9 +1,12 @@
-"""Every student of a front, a folder each, and an index of them: index.md and index.json."""
+"""Every student of a front, a folder each, and an index of them: index.md and index.json.
+
+The front is the confirmed one where `confirm` was run, and else the search's.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +14,17 @@ from typing import Any
 from tune_distill.errors import NoFeasibleStudent
 from tune_distill.export.bench import Bench
 from tune_distill.export.bundle import bundle, may_write
+from tune_distill.export.confirmed import spread
 from tune_distill.export.figures import Figures
-from tune_distill.export.forms import Wanted
 from tune_distill.export.source import Source
 from tune_distill.export.tables import FORMS, shown, table
 from tune_distill.folder import TrialRecord, whole
+from tune_distill.forms import Wanted
 from tune_distill.front import Front
 from tune_distill.spec.bounds import Bound
 
 INDEX = "index.json"
+_KEPT = ("form", "heldout", "objectives", "latency", "on_front", "front_probability")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Written:
     record: TrialRecord
     figures: Mapping[str, Figures]
     knee: bool
+    confirmed: Sequence[Mapping[str, Any]] = ()  # what fresh seeds say, by form
 
     @property
     def name(self) -> str:
@@ -45,6 +51,7 @@ class Written:
             "knee": self.knee,
             "measures": self.record.outcome.measures() if self.record.outcome else {},
             "forms": forms,
+            "confirmed": [{name: one[name] for name in _KEPT} for one in self.confirmed],
             "params": dict(self.record.params),
         }
 
@@ -58,12 +65,15 @@ def all_front(
     bench: Bench | None = None,
     replace: bool = False,
 ) -> list[Written]:
-    """Writes every student of a study's front; all of them or, after an error, none.
+    """Writes every student of a study's front, of the confirmed one where there is one.
+
+    All of them or, after an error, none.
 
     Args:
         source: the study.
         to: the folder to write.
-        where: further bounds; the front is that of what satisfies them.
+        where: further bounds; the front is that of what satisfies them, or of the confirmed
+            front what does.
         wanted: as `bundle`.
         bench: as `bundle`.
         replace: as `bundle`.
@@ -78,39 +88,71 @@ def all_front(
     may_write(to, INDEX, replace=replace)
     front = Front(source.records, source.spec.axes, (*source.spec.bounds, *where))
     front.require()
-    members = [record for record in front.allowed if record.number in front.members]
-    if not members:
-        raise NoFeasibleStudent("no trial of this study is complete yet")
+    members = _members(source, front)
     with whole(to) as partial:
         written = []
         for record in members:
             folder = partial / f"trial-{record.number}"
             figures = bundle(source, record, folder, wanted=wanted, bench=bench)
-            written.append(Written(record, figures, record.number == front.knee))
+            entries_of = source.confirmed.of(record) if source.confirmed else ()
+            written.append(Written(record, figures, record.number == front.knee, entries_of))
         entries = [one.told for one in written]
-        text = json.dumps({"study": source.spec.name, "students": entries}, indent=2)
+        about = {"study": source.spec.name, "confirmed": source.confirmed is not None}
+        text = json.dumps({**about, "students": entries}, indent=2)
         (partial / INDEX).write_text(text + "\n", encoding="utf-8")
         (partial / "index.md").write_text(_index(source, entries), encoding="utf-8")
     return written
+
+
+def _members(source: Source, front: Front) -> list[TrialRecord]:
+    """The students that are written: of the confirmed front, or of the search's."""
+    if source.confirmed is None:
+        members = [record for record in front.allowed if record.number in front.members]
+        if not members:
+            raise NoFeasibleStudent("no trial of this study is complete yet")
+        return members
+    members = source.confirmed.members(front.allowed)
+    if not members:
+        raise NoFeasibleStudent(
+            "no trial of the confirmed front is a trial of this search within these bounds; "
+            "confirm again, or export one with --pick"
+        )
+    return members
 
 
 def _index(source: Source, entries: list[dict[str, Any]]) -> str:
     """The front as a table: what the search measured, and what the export did."""
     names = [axis.name for axis in source.spec.axes]
     forms = list(entries[0]["forms"])
-    head = ["student", *names, *(f"{FORMS[form]}: held out, MB, ms" for form in forms)]
+    again = source.confirmed is not None
+    head = [
+        "student",
+        *["fresh seeds, held out"] * again,
+        *names,
+        *(f"{FORMS[form]}: held out, MB, ms" for form in forms),
+    ]
     rows = [
         [
             f"[{one['folder']}]({one['folder']})" + " (knee)" * one["knee"],
+            *[_again(one)] * again,
             *(shown(name, one["measures"][name]) for name in names),
             *(_form(one["forms"][form]) for form in forms),
         ]
         for one in entries
     ]
     return (
-        f"# The front of {source.spec.name}\n\n{table(head, rows)}\n\n"
+        f"# The {'confirmed ' * again}front of {source.spec.name}\n\n{table(head, rows)}\n\n"
         "The objectives are as the search measured them, on the rows that it chose by. Each "
         "folder's README.md has intervals, attacks, and the machine of the timings.\n"
+    )
+
+
+def _again(one: Mapping[str, Any]) -> str:
+    """Mean \u00b1 standard deviation of each form that fresh seeds have tried."""
+    return ", ".join(
+        (f"{FORMS[form['form']]} " if form["form"] != "pytorch" else "")
+        + spread(form["heldout"]["accuracy"])
+        for form in one["confirmed"]
     )
 
 

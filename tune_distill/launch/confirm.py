@@ -1,6 +1,6 @@
 """The story of a confirmation: plan, train again, read the held-out rows, say what they show.
 
-    STUDY/confirm/            a folder of a study's own shape: trials/, outbox/
+    STUDY/confirm/            a folder of a study's own shape: trials/, outbox/; latency.json
     STUDY/confirm.json        `confirm.summary`
 
 The same command goes on after an interruption; with more seeds it trains what is new.
@@ -15,22 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from tune_distill import prepare, tasks, teacher, trial
+from tune_distill import prepare, tasks, trial
+from tune_distill.confirm import REPORT
+from tune_distill.confirm.model import Rows
 from tune_distill.confirm.plan import Controls, Slot, candidates, fresh_seeds, schedule
-from tune_distill.confirm.read import HeldOut, attacked_in_full, look, opened, seen
 from tune_distill.confirm.run import Confirming, Found, key
-from tune_distill.confirm.summary import Model, Rows, summary
+from tune_distill.confirm.summary import summary
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.folder import StudyFolder, TrialRecord, write_atomically
+from tune_distill.forms import Wanted
 from tune_distill.front import Front
+from tune_distill.launch.confirmed import models_of, numbers, teacher_look, timed
 from tune_distill.launch.search import Listen, repeat
 from tune_distill.prepare import Inputs
 from tune_distill.spec import StudySpec
 
 Say = Callable[[str], None]
-CONFIRM, REPORT = "confirm", "confirm.json"
+CONFIRM = "confirm"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Asked:
     controls: Controls = "knee"
     trials: tuple[int, ...] = ()  # of the search; none: its front
     attacked_rows: int | None = None  # of the held-out ones; None is all
+    forms: Wanted = Wanted()  # noqa: RUF009 - frozen; of the members, beside PyTorch's
 
 
 def confirm(
@@ -78,9 +81,13 @@ def confirm(
     slots = _plan(spec, folder, own, asked, inputs, say)
     records = {record.number: record for record in folder.records()}
     trials = {slot.number: slot.params for slot in slots}
-    run = Confirming(_found(folder, slots, records), asked.attacked_rows)
+    run = Confirming(_found(folder, slots, records), asked.attacked_rows, _forms(slots, asked))
     count = sum(not slot.found for slot in slots)
-    say(f"confirm: {len(slots) - count} students as found, {count} to train on fresh seeds")
+    left = sum(own.read(slot.number) is None for slot in slots)
+    say(
+        f"confirm: {len(slots) - count} students as found, {count} trained on fresh seeds; "
+        f"{left} of these {len(slots)} are still to do"
+    )
     repeat(
         spec,
         document,
@@ -95,13 +102,22 @@ def confirm(
         num_cpus=num_cpus,
         temporary=temporary,
     )
-    taught = _teacher(spec, inputs, own, asked, say)
-    models = _models(own, slots, records, say)
+    _catch_up(spec, own, slots, run, inputs, say)
+    taught = teacher_look(spec, inputs, own, asked.attacked_rows, say)
+    models = models_of(own, slots, records, run, say)
     if not models:
         raise TuneDistillError(f"no student of {own.path} could be trained again; see its trials")
     task = tasks.open_prepared(inputs.task)
     rows = Rows(task.metric, np.asarray(task.heldout.labels))
-    told = summary(spec.name, spec.axes, models, taught, rows)
+    told = summary(
+        spec.name,
+        spec.axes,
+        models,
+        taught,
+        rows,
+        latency=timed(own, slots, models, run, inputs, say),  # no trial runs any more
+        trials=numbers(slots),
+    )
     write_atomically(folder.path / REPORT, json.dumps(told, indent=1))
     return told
 
@@ -145,51 +161,30 @@ def _found(
     return found
 
 
-def _teacher(spec: StudySpec, inputs: Inputs, own: StudyFolder, asked: Asked, say: Say) -> HeldOut:
-    """The teacher's own look at the held-out rows; of an earlier run, where it asked for the same.
+def _forms(slots: Sequence[Slot], asked: Asked) -> dict[str, Wanted]:
+    """The further forms of students, by their parameters: those of the front's members."""
+    return {key(slot.params): asked.forms for slot in slots if slot.candidate.role == "front"}
 
-    Its attacks are of as many rows as the students'.
+
+def _catch_up(
+    spec: StudySpec,
+    own: StudyFolder,
+    slots: Sequence[Slot],
+    run: Confirming,
+    inputs: Inputs,
+    say: Say,
+) -> None:
+    """Reads the held-out rows with what an earlier run has trained and not read in this way.
+
+    That is with forms that it did not ask for, or under attack on another number of rows.
     """
-    full = attacked_in_full(spec, asked.attacked_rows)
-    digest = dict(inputs.digests)["teacher"][:16]
-    folder = own.path / f"teacher-{digest}-{asked.attacked_rows or 'all'}"
-    if not seen(folder):
-        say("reading the held-out rows with the teacher")
-        folder.mkdir(exist_ok=True)
-        model, device = teacher.load(inputs.teacher), prepare.own_device()
-        nn.Module.to(model, device)
-        look(
-            model,
-            teacher.load_tokenizer(inputs.teacher),
-            tasks.open_prepared(inputs.task),
-            full,
-            folder,
-            device,
-            inputs.resources,
-        )
-    return opened(folder)
-
-
-def _models(
-    own: StudyFolder, slots: Sequence[Slot], records: Mapping[int, TrialRecord], say: Say
-) -> list[Model]:
-    """What became of each candidate; those of which no seed ended well are left out, and said."""
-    models = []
-    for candidate in dict.fromkeys(slot.candidate.name for slot in slots):
-        mine = [slot for slot in slots if slot.candidate.name == candidate]
-        again, failed, found = [], 0, None
-        for slot in mine:
-            record = own.read(slot.number)
-            if record is None or record.outcome is None:
-                failed += not slot.found
-            elif slot.found:
-                found = opened(own.trial(slot.number))
-            else:
-                again.append((record.outcome, opened(own.trial(slot.number))))
-        one = mine[0].candidate
-        searched = records[one.trial].outcome if one.role != "finetune" else None
-        if again:
-            models.append(Model(one, searched, found, again, failed))
-        else:
-            say(f"{candidate}: left out; none of its {failed} trainings ended well")
-    return models
+    ended = {record.number for record in own.records() if record.outcome is not None}
+    late = [
+        slot
+        for slot in slots
+        if slot.number in ended and run.unread(spec, slot.params, own.trial(slot.number))
+    ]
+    if late:
+        say(f"reading the held-out rows with {len(late)} students that were trained before")
+    for slot in late:
+        run.read(spec, slot.params, inputs, own.trial(slot.number), prepare.own_device())

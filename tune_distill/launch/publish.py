@@ -1,19 +1,32 @@
-"""What is kept current while a search runs: front.json, front.html and the runs in MLflow."""
+"""What is kept current while a search runs: the front's files, and the runs in MLflow.
+
+    front.json  front.html  front.md (the description of the study's run)  front.png (its picture)
+
+Writing them takes the driver half a second; so that hundreds of trials that end shortly after one
+another don't keep it busy, they are written again after a while, and at the end.
+"""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from tune_distill.confirm.read import opened, seen
+from tune_distill.confirm.read import metrics
 from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
+from tune_distill.launch.note import NOTE, PICTURE, note
 from tune_distill.launch.standing import Standing
-from tune_distill.outcome import Outcome
-from tune_distill.plots import front_data, report
+from tune_distill.plots import as_json, report, students, study_data
+from tune_distill.plots.picture import picture
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec
+from tune_distill.spec.load import read
 from tune_distill.track import Tracker
+
+_PAUSE = 10.0  # seconds between two writings of the front's files, at least
+_SIZE = {"columns": 2, "dpi": 96}  # 800 pixels: MLflow's page shrinks no picture to its column
+_SHARE = 20  # and so many times as long as a writing takes
 
 
 class Telling:
@@ -57,12 +70,8 @@ class TellingHeldOut(Telling):
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         super().ended(record)
-        trial = self._folder.trial(record.number)
-        if seen(trial):
-            measures = opened(trial).outcome.measures()
-            self._tracker.measured(
-                record.number, {f"heldout.{name}": value for name, value in measures.items()}
-            )
+        if found := metrics(self._folder.trial(record.number)):
+            self._tracker.measured(record.number, found)
 
 
 class Publisher(Telling):
@@ -71,25 +80,50 @@ class Publisher(Telling):
     Args:
         spec: of the study.
         folder: of the study; the files go there.
-        teacher: the teacher's measures, for comparison.
         tracker: open.
+        export: the command that exports the front's knee.
     """
 
-    def __init__(
-        self, spec: StudySpec, folder: StudyFolder, teacher: Outcome, tracker: Tracker
-    ) -> None:
+    def __init__(self, spec: StudySpec, folder: StudyFolder, tracker: Tracker, export: str) -> None:
         super().__init__(tracker)
-        self._spec, self._folder, self._teacher = spec, folder, teacher
+        self._spec, self._folder, self._export = spec, folder, export
+        self._late: Standing | None = None  # what the files don't show yet
+        self._next = 0.0  # when they may be written again
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._late is not None:
+            self._publish(self._late)
 
     def front(self, now: Standing) -> None:
-        """How the search stands: the files are written anew, and uploaded."""
+        """How the search stands: the files are written anew and uploaded, at once or later."""
+        if time.monotonic() < self._next:
+            self._late = now
+            self._tracker.front(now.front, now.hypervolume, len(now.records))
+        else:
+            self._publish(now)
+
+    def _publish(self, now: Standing) -> None:
+        self._late, began = None, time.monotonic()
         files = self._write(now)
-        self._tracker.front(now.front, now.hypervolume, len(now.records), files)
+        note = self._folder.path / NOTE
+        self._tracker.front(now.front, now.hypervolume, len(now.records), files, note)
+        ended = time.monotonic()
+        self._next = ended + max(_PAUSE, _SHARE * (ended - began))
 
     def _write(self, now: Standing) -> Mapping[str, Path]:
         spec = self._spec
-        data = front_data(now.records, spec.axes, self._teacher.measures(), spec.name, spec.bounds)
+        data = study_data(self._folder, spec, now.records)
         files = {name: self._folder.path / name for name in ("front.json", "front.html")}
-        write_atomically(files["front.json"], json.dumps(data, indent=1))
-        write_atomically(files["front.html"], report(data))
+        write_atomically(files["front.json"], as_json(data))
+        page = report(data, students(read(self._folder.study), data))
+        write_atomically(files["front.html"], page)
+        drawn = picture(data, data["knee"], "the knee", **_SIZE) if data["front"] else None
+        if drawn is not None:
+            files[PICTURE] = self._folder.path / PICTURE
+            write_atomically(files[PICTURE], drawn)
+        text = note(data, spec.description, self._export, pictured=drawn is not None)
+        write_atomically(self._folder.path / NOTE, text)
         return files

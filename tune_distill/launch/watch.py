@@ -19,7 +19,6 @@ from tune_distill.scheduler import rung_of
 from tune_distill.searcher import Asker
 
 EVERY = 2.0  # seconds between two looks at the front, at least
-SHARE = 0.05  # of the driver's time that looking may take; thousands of trials are no small page
 HUNG = 3  # times a trial's limit without a word; at that limit it ends itself, at an epoch's end
 
 
@@ -37,7 +36,7 @@ class Watch(Callback):
     Args:
         asker: the searcher, whose errors stop the search.
         reported: called with a trial's number and each rung that it reaches.
-        refresh: called after trials have ended, at most every two seconds and seldom if it is slow.
+        refresh: called at most every two seconds, and only after a trial has ended.
         say: called with a line for whoever runs the search.
         patience: seconds without a word after which a trial counts as hung; None waits for ever.
 
@@ -60,7 +59,7 @@ class Watch(Callback):
         self.interrupted = threading.Event()
         self._halt: Exception | None = None
         self._trials: dict[str, Trial] = {}
-        self._changed, self._next_look = False, 0.0
+        self._changed, self._looked = False, 0.0
 
     @property
     def reason(self) -> BaseException | None:
@@ -90,11 +89,9 @@ class Watch(Callback):
         if reason := self.reason:
             self._leave(trials, reason)
         self._end_the_hung()
-        began = time.monotonic()
-        if self._changed and began >= self._next_look:
-            self._changed = False
+        if self._changed and time.monotonic() - self._looked > EVERY:
+            self._changed, self._looked = False, time.monotonic()
             self._refresh()
-            self._next_look = began + max(EVERY, (time.monotonic() - began) / SHARE)
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object

@@ -83,6 +83,13 @@ def machine() -> dict[str, str | int]:
     return told
 
 
+def in_words(place: Mapping[str, str | int]) -> str:
+    """The machine of `machine`, and whether it had other work, which makes latencies longer."""
+    busy = float(place.get("load", 0)) > float(place["cores"])
+    other = f"; it had other work at the time (load {place['load']})" if busy else ""
+    return f"{place['processor']}, {place['cores']} cores, {place['system']}{other}"
+
+
 def _timed(compute: Callable[[], object]) -> float:
     began = time.perf_counter()
     compute()

@@ -1,6 +1,7 @@
-"""What is drawn in a figure of the front: one mark a function.
+"""What is drawn in a figure of the front: one mark a function, each with a shape of its own.
 
-The colours are those of Okabe and Ito (2008), and each has a shape of its own.
+A point carries its trial's number as `customdata`: page.js writes what hovers over it, and marks
+the same trial in the other figures by the trace named `halo`.
 """
 
 from __future__ import annotations
@@ -8,22 +9,26 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from tune_distill import pareto
-from tune_distill.plots.data import Data
-from tune_distill.plots.words import figure, knob, label, setting
+from tune_distill.plots.data import Data, measured
+from tune_distill.plots.style import BLUE, GREEN, GREY, INK, VERMILLION, logarithmic
+from tune_distill.plots.words import figure, label
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A8F98"
 TRIAL = "trial"  # an axis that is no objective
+HOVER = "%{hovertext}<extra></extra>"
+_FRONT = {"size": 10, "color": BLUE, "line": {"color": "white", "width": 1}}
+_FAINT = {"size": 7, "color": GREY, "opacity": 0.45}
 
 
 def stairs(data: Data, x: str, y: str) -> go.Scatter:
     """What nothing allowed beats in two objectives: the whole front, where there are but two."""
     sign = {o["name"]: -1.0 if o["goal"] == "max" else 1.0 for o in data["objectives"]}
-    pairs = [(t["objectives"][x], t["objectives"][y]) for t in data["trials"] if not t["breaks"]]
+    pairs = [(t["objectives"][x], t["objectives"][y]) for t in measured(data) if not t["breaks"]]
     table = np.array([[sign[x] * a, sign[y] * b] for a, b in pairs]).reshape(-1, 2)
     best = [pairs[i] for i in np.flatnonzero(pareto.front(table))]
     best.sort(key=lambda point: (sign[x] * point[0], sign[y] * point[1]))
@@ -39,9 +44,7 @@ def stairs(data: Data, x: str, y: str) -> go.Scatter:
 
 def points(data: Data, x: str, y: str, on_front: bool) -> go.Scatter:
     """The front's trials, with their intervals and numbers; or the others, faint."""
-    trials = [t for t in data["trials"] if t["on_front"] == on_front]
-    style = {"size": 10, "color": BLUE, "line": {"color": "white", "width": 1}}
-    faint = {"size": 7, "color": GREY, "opacity": 0.45}
+    trials = [t for t in measured(data) if t["on_front"] == on_front]
     return go.Scatter(
         x=[_at(t, x) for t in trials],
         y=[_at(t, y) for t in trials],
@@ -49,13 +52,60 @@ def points(data: Data, x: str, y: str, on_front: bool) -> go.Scatter:
         text=_numbers(data, x, y) if on_front else None,
         textposition="top right",
         textfont={"size": 11, "color": BLUE},
-        marker=style if on_front else faint,
+        marker=_FRONT if on_front else _FAINT,
         error_x=_bars(trials, x) if on_front else None,
         error_y=_bars(trials, y) if on_front else None,
-        hovertext=[describe(t) for t in trials],
-        hovertemplate="%{hovertext}<extra></extra>",
+        customdata=[t["number"] for t in trials],
+        hovertemplate=HOVER,
         cliponaxis=False,
     )
+
+
+def solid(data: Data, axes: Sequence[str], on_front: bool) -> go.Scatter3d:
+    """The same in three objectives."""
+    trials = [t for t in measured(data) if t["on_front"] == on_front]
+    places = {c: [_at(t, name) for t in trials] for c, name in zip("xyz", axes, strict=True)}
+    style = {**(_FRONT if on_front else _FAINT), "size": 6 if on_front else 4}
+    return go.Scatter3d(
+        **places,
+        mode="markers",
+        marker=style,
+        customdata=[t["number"] for t in trials],
+        hovertemplate=HOVER,
+    )
+
+
+def controls(data: Data, axes: Sequence[str]) -> go.Scatter | go.Scatter3d:
+    """Squares around what the other students are held against; faint where it is dominated."""
+    trials = [t for t in measured(data) if t["control"]]
+    drawn = _around(trials, axes, "square-open", 15, INK, 1.5)
+    faint = "rgba(29,36,48,0.3)"
+    drawn.marker.line.color = [INK if t["on_front"] else faint for t in trials]
+    drawn.marker.color = drawn.marker.line.color
+    return drawn
+
+
+def knee(data: Data, axes: Sequence[str]) -> go.Scatter | go.Scatter3d:
+    """The diamond around the knee."""
+    trials = [t for t in measured(data) if t["number"] == data["knee"]]
+    return _around(trials, axes, "diamond-open", 19, VERMILLION, 2.5)
+
+
+def halo(axes: Sequence[str]) -> go.Scatter | go.Scatter3d:
+    """Rings around the trial that another figure points at; none at first."""
+    return _around([], axes, "circle-open", 24, VERMILLION, 3).update(name="halo")
+
+
+def _around(
+    trials: Sequence[Data], axes: Sequence[str], symbol: str, size: float, colour: str, width: float
+) -> go.Scatter | go.Scatter3d:
+    places = {c: [_at(t, n) for t in trials] for c, n in zip("xyz", axes, strict=False)}
+    line = {"width": width, "color": colour}
+    marker = {"symbol": symbol, "size": size, "color": colour, "line": line}
+    if len(axes) == 3:
+        marker["size"] = size * 0.65
+        return go.Scatter3d(**places, mode="markers", marker=marker, hoverinfo="skip")
+    return go.Scatter(**places, mode="markers", marker=marker, hoverinfo="skip", cliponaxis=False)
 
 
 def _numbers(data: Data, x: str, y: str) -> list[str]:
@@ -63,20 +113,39 @@ def _numbers(data: Data, x: str, y: str) -> list[str]:
     across, up = _place(values(data, x)), _place(values(data, y))
     taken: list[tuple[float, float]] = []
     texts = []
-    for trial in (t for t in data["trials"] if t["on_front"]):
+    for trial in (t for t in measured(data) if t["on_front"]):
         a, b = across(_at(trial, x)), up(_at(trial, y))
         free = not any(abs(a - c) < 0.06 and abs(b - d) < 0.05 for c, d in taken)
-        texts.append(str(trial["number"]) if free else "")
+        texts.append(numbered(data, trial["number"]) if free else "")
         if free:
             taken.append((a, b))
     return texts
 
 
+def letters(data: Mapping[str, Any]) -> dict[int, str]:
+    """A letter for each group of students that can't be told apart, by trial; A holds the knee."""
+    groups = [group for group in data["groups"] if len(group) > 1]
+    names = (_letter(i) for i in range(len(groups)))
+    return {n: name for name, group in zip(names, groups, strict=True) for n in group}
+
+
+def _letter(place: int) -> str:
+    """A, B, ... Z, AA, AB, ..."""
+    more, last = divmod(place, 26)
+    return (_letter(more - 1) if more else "") + chr(ord("A") + last)
+
+
+def numbered(data: Data, number: int) -> str:
+    """A trial's number, with the letter of its group raised."""
+    letter = letters(data).get(number)
+    return f"{number}<sup>{letter}</sup>" if letter else str(number)
+
+
 def values(data: Data, axis: str) -> list[float]:
     """All that is drawn along an axis."""
     teacher = data["teacher"] or {}
-    measured = [teacher[axis]] if axis in teacher else []
-    return [*(_at(t, axis) for t in data["trials"]), *measured]
+    taught = [teacher[axis]] if axis in teacher else []
+    return [*(_at(t, axis) for t in measured(data)), *taught]
 
 
 def _place(drawn: Sequence[float]) -> Callable[[float], float]:
@@ -90,36 +159,18 @@ def _at(trial: Data, axis: str) -> float:
     return float(trial["number"] if axis == TRIAL else trial["objectives"][axis])
 
 
-def knee(data: Data, x: str, y: str) -> go.Scatter:
-    """The ring around the knee."""
-    trials = [t for t in data["trials"] if t["number"] == data["knee"]]
-    return go.Scatter(
-        x=[_at(t, x) for t in trials],
-        y=[_at(t, y) for t in trials],
-        mode="markers",
-        marker={"symbol": "diamond-open", "size": 19, "color": ORANGE, "line": {"width": 2.5}},
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
-
-
-def teacher(measured: Mapping[str, float], x: str, y: str) -> go.Scatter:
+def teacher(taught: Mapping[str, float], axes: Sequence[str]) -> go.Scatter | go.Scatter3d:
     """The teacher."""
-    lines = [f"{html.escape(label(n))}: {figure(n, v)}" for n, v in measured.items()]
-    return go.Scatter(
-        x=[measured[x]],
-        y=[measured[y]],
-        mode="markers",
-        marker={
-            "symbol": "star",
-            "size": 15,
-            "color": GREEN,
-            "line": {"color": "white", "width": 1},
-        },
-        hovertext=["<br>".join(["<b>teacher</b>", *lines])],
-        hovertemplate="%{hovertext}<extra></extra>",
-        cliponaxis=False,
-    )
+    lines = [f"{html.escape(label(n))}: {figure(n, v)}" for n, v in taught.items()]
+    places = {c: [taught[name]] for c, name in zip("xyz", axes, strict=False)}
+    style = {"color": GREEN, "line": {"color": "white", "width": 1}}
+    said = {"hovertext": ["<br>".join(["<b>teacher</b>", *lines])], "hovertemplate": HOVER}
+    if len(axes) == 3:  # which knows no stars
+        return go.Scatter3d(
+            **places, mode="markers", marker={**style, "symbol": "cross", "size": 9}, **said
+        )
+    star = {**style, "symbol": "star", "size": 15}
+    return go.Scatter(**places, mode="markers", marker=star, cliponaxis=False, **said)
 
 
 def _bars(trials: Sequence[Data], name: str) -> dict[str, object] | None:
@@ -136,20 +187,3 @@ def _bars(trials: Sequence[Data], name: str) -> dict[str, object] | None:
         "thickness": 1.5,
         "width": 0,
     }
-
-
-def describe(trial: Data) -> str:
-    """A trial in a few lines of hover text."""
-    lines = [f"<b>trial {trial['number']}</b>"]
-    for name, value in trial["objectives"].items():
-        low_high = trial["intervals"].get(name)
-        interval = f" ({', '.join(figure(name, v) for v in low_high)})" if low_high else ""
-        lines.append(f"{html.escape(label(name))}: {figure(name, value)}{interval}")
-    knobs = [f"{knob(k)} {setting(v)}" for k, v in trial["params"].items() if v is not None]
-    rows = [" · ".join(knobs[i : i + 3]) for i in range(0, len(knobs), 3)]
-    return "<br>".join([*lines, *map(html.escape, rows)])
-
-
-def logarithmic(values: Sequence[float]) -> bool:
-    """Whether values deserve a log axis: positive, and over more than a decade."""
-    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)

@@ -11,30 +11,40 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from tune_distill.plots.data import Data
+from tune_distill.plots.data import Data, measured
 from tune_distill.plots.figures import pairs
-from tune_distill.plots.marks import BLUE, GREEN, GREY, ORANGE, logarithmic, stairs, values
+from tune_distill.plots.marks import stairs, values
+from tune_distill.plots.style import BLUE, GREEN, GREY, VERMILLION, logarithmic
 from tune_distill.plots.words import label, tick
 
 _COLUMNS, _INCHES = 3, (4.2, 3.5)  # panels a row; width and height of one
 _DPI = 110
 
 
-def picture(data: Data, chosen: int) -> bytes | None:
+def picture(
+    data: Data,
+    chosen: int,
+    called: str = "this student",
+    columns: int = _COLUMNS,
+    dpi: int = _DPI,
+) -> bytes | None:
     """The front with one trial marked, as PNG; None where there is but one objective.
 
     Args:
         data: of front.json.
         chosen: the trial's number.
+        called: its name in the legend.
+        columns: panels a row, at most.
+        dpi: pixels an inch; a panel is 4.2 inches wide.
     """
     panels = pairs(data)
     if not panels:
         return None
-    columns = min(_COLUMNS, len(panels))
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure((columns * _INCHES[0], rows * _INCHES[1]), layout="constrained")
     for place, (x, y) in enumerate(panels, start=1):
-        _draw(figure.add_subplot(rows, columns, place), data, x, y, chosen)
+        _draw(figure.add_subplot(rows, columns, place), data, x, y, chosen, called)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -45,32 +55,32 @@ def picture(data: Data, chosen: int) -> bytes | None:
         markerscale=0.7,
     )
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI)
+    figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
 
-def _draw(axes: Axes, data: Data, x: str, y: str, chosen: int) -> None:
+def _draw(axes: Axes, data: Data, x: str, y: str, chosen: int, called: str) -> None:
     best = stairs(data, x, y)
     axes.step(best.x, best.y, where="post", color=BLUE, alpha=0.45, linewidth=1.2)
     kinds = (
-        ("other students", GREY, 22, 0.5, [t for t in data["trials"] if not t["on_front"]]),
-        ("on the front", BLUE, 42, 1.0, [t for t in data["trials"] if t["on_front"]]),
+        ("other students", GREY, 22, 0.5, [t for t in measured(data) if not t["on_front"]]),
+        ("on the front", BLUE, 42, 1.0, [t for t in measured(data) if t["on_front"]]),
     )
     for name, colour, size, alpha, trials in kinds:
         at = [(t["objectives"][x], t["objectives"][y]) for t in trials]
         if at:
             across, up = zip(*at, strict=True)
             axes.scatter(across, up, s=size, c=colour, alpha=alpha, label=name)
-    (own,) = (t["objectives"] for t in data["trials"] if t["number"] == chosen)
+    (own,) = (t["objectives"] for t in measured(data) if t["number"] == chosen)
     axes.scatter(
         own[x],
         own[y],
         s=190,
         marker="D",
         facecolors="none",
-        edgecolors=ORANGE,
+        edgecolors=VERMILLION,
         linewidths=2.2,
-        label="this student",
+        label=called,
     )
     teacher = data["teacher"] or {}
     if x in teacher and y in teacher:

@@ -21,6 +21,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import Trial, TrialState, create_trial
 
 from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.front import BETTER_THAN_CHANCE
 from tune_distill.searcher.draws import as_optuna
 from tune_distill.searcher.samplers import STATIC, sampler
 from tune_distill.spec import StudySpec
@@ -74,11 +75,14 @@ def constraints(record: TrialRecord, spec: StudySpec) -> dict[str, float]:
     if record.outcome is None:
         return {}
     measures = record.outcome.measures()
-    return {
+    excess = {
         str(bound): bound.excess(measures[bound.measure])
         for bound in spec.bounds
         if bound.measure in measures
     }
+    if spec.attacked:  # as in `Front.broken`
+        excess[BETTER_THAN_CHANCE] = float(record.outcome.at_chance)
+    return excess
 
 
 def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:

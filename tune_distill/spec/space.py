@@ -7,6 +7,7 @@ it exists, and every value that a range can reach is checked against the knob's 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
@@ -197,3 +198,9 @@ def as_yaml(params: Params) -> dict[str, Any]:
                 node = node[group]
             node[knob] = value
     return tree
+
+
+def reproduction(document: Mapping[str, Any], number: int, params: Params) -> dict[str, Any]:
+    """The study that holds one trial: every knob a constant, the seed included."""
+    kept = {k: v for k, v in document.items() if k not in {"search", "name", "space"}}
+    return {"name": f"{document['name']}-trial-{number}", **kept, "space": as_yaml(params)}

@@ -55,6 +55,7 @@ class ResourceSpec(Frozen):
     # without a word, and it counts as hung: failed.
     max_minutes_per_trial: Annotated[float, Field(gt=0)] | None = None
     concurrent: PositiveInt | None = None  # None: as many as the resources allow
+    system_metrics: bool = False  # processor and memory of each trial, at its rungs, in MLflow
 
     @property
     def threads(self) -> int:

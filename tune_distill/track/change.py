@@ -11,8 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-Run = int | None  # a trial's number; None is the study's own run
+from tune_distill.track.uri import redacted
+
+Run = int | str | None  # a trial's number, a teacher's name; None is the study's own run
 PREFIX = "tune_distill."
+NOTE = "mlflow.note.content"  # what MLflow shows as a run's description
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,17 @@ class Change:
     step: int = 0  # of the metrics
     status: str = ""  # RUNNING, FINISHED, FAILED or KILLED; empty where it stays
     datasets: tuple[DatasetUse, ...] = ()
-    artifacts: Mapping[str, str] = field(default_factory=dict)  # name in the run: file
+    # Name in the run: file. One named NOTE becomes the run's description.
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    def without_secrets(self) -> Change:
+        """The change with no user, password or query in any URL of its texts."""
+        return replace(
+            self,
+            params={k: redacted(v) for k, v in self.params.items()},
+            tags={k: redacted(v) for k, v in self.tags.items()},
+            datasets=tuple(replace(d, source=redacted(d.source)) for d in self.datasets),
+        )
 
     def to_line(self) -> str:
         """One line of JSON, without what is empty."""
@@ -137,11 +150,11 @@ class Folded:
 
 
 def fold(changes: Iterable[Change]) -> dict[Run, Folded]:
-    """One change a run, the study's own first: trials are nested under it."""
+    """One change a run, the study's own first: the others are nested under it."""
     runs: dict[Run, Folded] = {}
     for change in changes:
         runs.setdefault(change.run, Folded(started=change.at)).add(change)
-    return dict(sorted(runs.items(), key=lambda item: -1 if item[0] is None else item[0]))
+    return dict(sorted(runs.items(), key=lambda item: item[0] is not None))
 
 
 def _metric(key: str, value: float, step: int) -> tuple[str, int, str]:

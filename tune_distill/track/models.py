@@ -182,7 +182,7 @@ def _register(client: MlflowClient, name: str, model: LoggedModel, run: Run) -> 
 
 
 def _trial_tags(run: Run) -> dict[str, str]:
-    return {name: value for name, value in run.data.tags.items() if name.startswith(PREFIX)}
+    return {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
 
 
 def _digest(folder: Path) -> str:

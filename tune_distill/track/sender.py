@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from tune_distill.track.change import Change, fold
+from tune_distill.track.change import NOTE, Change, fold
 from tune_distill.track.outbox import Outbox, Position
 from tune_distill.track.uri import redacted
 from tune_distill.track.writer import Refused, Writer, quiet_client
@@ -118,8 +118,12 @@ class Sender:
 
     def _upload(self) -> None:
         for name, file in list(self._position.artifacts.items()):
+            path = self._outbox.folder.parent / file
             try:
-                self._writer.upload(name, str(self._outbox.folder.parent / file))
+                if name == NOTE:
+                    self._writer.describe(path)
+                else:
+                    self._writer.upload(name, path)
             except Refused as refusal:
                 self._refuse(refusal, {"artifacts": {name: file}})
             del self._position.artifacts[name]

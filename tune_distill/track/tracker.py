@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.outcome import Goal, Outcome
 from tune_distill.space import Scalar
 from tune_distill.track import story
-from tune_distill.track.change import Change, DatasetUse, Known, Run
+from tune_distill.track.change import NOTE, Change, DatasetUse, Known, Run
 from tune_distill.track.outbox import Outbox, Position
 from tune_distill.track.sender import Sender
 from tune_distill.track.story import ON_FRONT, REASON, RUNG, Ending
@@ -55,6 +56,8 @@ class Tracker:
         self._name, self._say, self._resend = run_name or study_name, say, resend
         self._outbox = Outbox(folder.path / "outbox")
         self._known: defaultdict[Run, Known] = defaultdict(Known)
+        self._shared: dict[str, str] = {}
+        self._datasets: tuple[DatasetUse, ...] = ()
         for change, _ in self._outbox.read():
             self._known[change.run].add(change)
         artifacts = default_artifacts(folder) if uri is None else None
@@ -84,10 +87,25 @@ class Tracker:
         tags: Mapping[str, str] | None = None,
         datasets: Sequence[DatasetUse] = (),
         artifacts: Mapping[str, Path] | None = None,
+        shared: Mapping[str, str] | None = None,
     ) -> None:
-        """Starts, or resumes, the study's own run; `artifacts` by their name in the run."""
-        files = self._files(artifacts)
-        self._tell(story.study(self._name, params or {}, tags or {}, datasets, files))
+        """Starts, or resumes, the study's own run; `artifacts` by their name in the run.
+
+        Tags that are `shared`, and the data sets, are those of the runs under it, too.
+        """
+        self._shared, self._datasets = dict(shared or {}), tuple(datasets)
+        files, own = self._files(artifacts), {**(tags or {}), **self._shared}
+        self._tell(story.study(self._name, params or {}, own, datasets, files))
+
+    def view(self, objectives: Mapping[str, Goal], knobs: Sequence[str]) -> None:
+        """How MLflow's page shows the study's runs: the columns, their order, the charts."""
+        self._tell(story.view(self._outbox.study_id, objectives, knobs))
+
+    def teacher(
+        self, name: str, outcome: Outcome, params: Mapping[str, Scalar] | None = None
+    ) -> None:
+        """A teacher's run, beside those of its students, with the same measures."""
+        self._tell(story.teacher(name, outcome, params or {}, self._shared, self._datasets))
 
     def started(
         self,
@@ -97,7 +115,8 @@ class Tracker:
         at: float | None = None,
     ) -> None:
         """A trial starts, or starts again; `at` in seconds since the epoch."""
-        self._tell(story.started(number, params, {REASON: "", **(tags or {})}, at))
+        told = {REASON: "", **self._shared, **(tags or {})}
+        self._tell(story.started(number, params, told, self._datasets, at))
 
     def reported(self, number: int, rung: Rung, at: float | None = None) -> None:
         """A trial has ended an epoch; one that is told already is not told again."""
@@ -123,11 +142,19 @@ class Tracker:
         hypervolume: float,
         step: int,
         artifacts: Mapping[str, Path] | None = None,
+        note: Path | None = None,
     ) -> None:
-        """The front as it is after `step` trials; its files are uploaded in their last version."""
+        """The front as it is after `step` trials; its files are uploaded in their last version.
+
+        The text of `note` becomes the description of the study's run; in it {run}, {experiment} and
+        {study} stand for their ids. The last is the key of its view, too.
+        """
         for number in sorted(self._trials(lambda k: k.tags.get(ON_FRONT) == "true") | set(numbers)):
             self._tell(story.marked(number, number in numbers))
-        self._tell(story.front(len(numbers), hypervolume, step, self._files(artifacts)))
+        files = self._files(artifacts)
+        if note is not None:
+            files |= {NOTE: self._place(note)}
+        self._tell(story.front(len(numbers), hypervolume, step, files))
 
     def reconcile(self, records: Sequence[TrialRecord]) -> None:
         """On resuming: tells what ended untold, and ends the runs of trials that no longer run."""
@@ -164,21 +191,24 @@ class Tracker:
             self._tell(story.killed(number, reason))
 
     def _trials(self, which: Callable[[Known], bool]) -> set[int]:
-        return {n for n, known in self._known.items() if n is not None and which(known)}
+        return {n for n, known in self._known.items() if isinstance(n, int) and which(known)}
 
     def _files(self, artifacts: Mapping[str, Path] | None) -> dict[str, str]:
-        root = self._outbox.folder.parent.resolve()  # a study may be moved with its outbox
         files = {}
         for name, path in (artifacts or {}).items():
             if PurePosixPath(name).name != path.name:
                 raise ValueError(f"an artifact keeps its file's name, got {name!r} for {path}")
-            file = path.resolve()
-            files[name] = str(file.relative_to(root) if file.is_relative_to(root) else file)
+            files[name] = self._place(path)
         return files
+
+    def _place(self, path: Path) -> str:
+        """Where a file is, from the study's folder: it may be moved with its outbox."""
+        root, file = self._outbox.folder.parent.resolve(), path.resolve()
+        return str(file.relative_to(root) if file.is_relative_to(root) else file)
 
     def _tell(self, change: Change) -> None:
         known = self._known[change.run]
-        news = known.news(change)
+        news = known.news(change.without_secrets())
         if not news.empty:
             self._outbox.append(news)
             known.add(news)

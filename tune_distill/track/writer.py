@@ -1,8 +1,9 @@
 """Changes into MLflow's store, by `MlflowClient`; everything here may be repeated without harm.
 
-A run is looked up by the tags `tune_distill.study_id` and `tune_distill.trial` before it is
-created. Metrics carry the time at which they were told, and MLflow keeps equal ones once
-(`SqlAlchemyStore._log_metrics_once`); params and tags are set to what they already are.
+A run is looked up by the tags `tune_distill.study_id` and `tune_distill.trial`, or
+`tune_distill.teacher`, before it is created. Metrics carry the time at which they were told, and
+MLflow keeps equal ones once (`SqlAlchemyStore._log_metrics_once`); params and tags are set to what
+they already are.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tune_distill.track.change import PREFIX, DatasetUse, Folded, Run
+from tune_distill.track.change import NOTE, PREFIX, DatasetUse, Folded, Run
+from tune_distill.track.uri import redacted
+from tune_distill.track.view import VIEW
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STUDY, TRIAL = f"{PREFIX}study_id", f"{PREFIX}trial"
+STUDY, TRIAL, TEACHER = f"{PREFIX}study_id", f"{PREFIX}trial", f"{PREFIX}teacher"
+# The page opens an experiment on its runs, and not on traces, where it needn't guess the kind.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow's own limits: mlflow/utils/validation.py.
 _METRICS, _PARAMS_TAGS, _DIGEST = 500, 100, 36
 # What no repetition will make acceptable; anything else is taken for a server that is away.
@@ -64,14 +70,28 @@ class Writer:
             Refused: the store takes the request for a wrong one.
         """
         with _refusals():
-            run_id = self._runs.get(run) or self._create(run, change)
-            self._log(run_id, change)
+            if run not in self._runs:
+                self._create(run, change)
+                if change.status == "RUNNING":  # it does already
+                    change = replace(change, status="")
+            self._log(self._runs[run], change)
 
-    def upload(self, name: str, file: str) -> None:
+    def upload(self, name: str, file: Path) -> None:
         """Puts a file into the study's run."""
         parent = str(PurePosixPath(name).parent)
         with _refusals():
-            self._open.log_artifact(self._runs[None], file, None if parent == "." else parent)
+            self._open.log_artifact(self._runs[None], str(file), None if parent == "." else parent)
+
+    def describe(self, file: Path) -> None:
+        """Makes a file's text the description of the study's run.
+
+        {run}, {experiment} and {study} become ids: so a text can show the run's own artifacts.
+        """
+        with _refusals():
+            text, run_id = redacted(file.read_text(encoding="utf-8")), self._runs[None]
+            text = text.replace("{run}", run_id).replace("{experiment}", self._experiment_id)
+            text = text.replace("{study}", self._study_id)
+            self._open.set_tag(run_id, NOTE, text)
 
     @property
     def _open(self) -> MlflowClient:
@@ -82,7 +102,7 @@ class Writer:
     def _find_experiment(self, client: MlflowClient) -> str:
         found = client.get_experiment_by_name(self._experiment)
         if found is None:
-            return str(client.create_experiment(self._experiment, self._artifacts))
+            return str(client.create_experiment(self._experiment, self._artifacts, tags=_KIND))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -92,8 +112,8 @@ class Writer:
         while True:
             page = client.search_runs([self._experiment_id], ours, page_token=token)
             for run in page:
-                number = run.data.tags.get(TRIAL)
-                yield (None if number is None else int(number)), run.info.run_id
+                number, teacher = run.data.tags.get(TRIAL), run.data.tags.get(TEACHER)
+                yield (teacher if number is None else int(number)), run.info.run_id
             token = page.token
             if not token:
                 return
@@ -102,7 +122,8 @@ class Writer:
         tags = {STUDY: self._study_id}
         if run is not None:
             parent = self._runs.get(None) or self._create(None, Folded(change.started))
-            tags |= {TRIAL: str(run), "mlflow.parentRunId": parent}
+            kind = TRIAL if isinstance(run, int) else TEACHER
+            tags |= {kind: str(run), "mlflow.parentRunId": parent}
         name = change.name or (self._experiment if run is None else f"trial {run}")
         created = self._open.create_run(
             self._experiment_id, start_time=change.started, tags=tags, run_name=name
@@ -114,7 +135,9 @@ class Writer:
         from mlflow.entities import Metric, Param, RunTag
 
         params = [Param(k, v) for k, v in change.params.items()]
-        tags = [RunTag(k, v) for k, v in change.tags.items()]
+        tags = [RunTag(k, v) for k, v in change.tags.items() if not k.startswith(VIEW)]
+        for name in change.tags.keys() - {tag.key for tag in tags}:
+            self._open.set_experiment_tag(self._experiment_id, name, change.tags[name])
         metrics = [Metric(k, v, at, step) for k, v, at, step in change.metrics]
         batches = itertools.zip_longest(
             _batched(metrics, _METRICS),
