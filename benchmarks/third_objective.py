@@ -113,7 +113,8 @@ def main() -> None:
     outcomes = attacked(plain, StudyFolder(arguments.storage / "without"), spec)
     front = Front(plain, resolve(without).axes).members
     best = Front(robust, spec.axes, spec.bounds)
-    every = losses(list(outcomes.values()), spec.axes)
+    allowed = [o for o in outcomes.values() if all(bound.allows(o) for bound in spec.bounds)]
+    every = losses(allowed, spec.axes)
     table = losses([outcomes[number] for number in front], spec.axes)
     print(f"{len(plain)} and {len(robust)} complete trials.")
     print("\n| search | student | robust | accuracy | MB | robust_worst | missed without |")

@@ -12,7 +12,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 import torch
 
+from tune_distill.train.words import ReadWords
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain training updates the whole table of words, as hardened training does: bit for bit."""
+    monkeypatch.setattr(ReadWords, "of", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

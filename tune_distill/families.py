@@ -8,8 +8,10 @@ table serves all who look inside a model: `signals` (hooks), `initialise` (weigh
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from tune_distill.errors import TeacherError
 
@@ -151,7 +153,12 @@ def reads_types(model: nn.Module) -> bool:
     known = getattr(getattr(model, "config", None), "type_vocab_size", None)
     if known is not None and known < 2:
         return False
-    return "token_type_ids" in inspect.signature(model.forward).parameters
+    return "token_type_ids" in _arguments(getattr(model.forward, "__func__", model.forward))
+
+
+@lru_cache(maxsize=32)
+def _arguments(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def length_first(model: nn.Module) -> bool:

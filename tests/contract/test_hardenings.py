@@ -116,6 +116,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(world, name, stage
         assert torch.equal(tensor, model.state_dict()[name_]), name_
 
 
+@pytest.mark.usefixtures("whole_table")
 @every_defence
 def test_before_its_stage_nothing_differs_from_plain_training(world, name):
     late = HARDENINGS[name](stage="after", share=0.5)  # the second of two epochs

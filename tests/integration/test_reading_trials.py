@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from tests import reading_study
 from tests.reading_study import FEW
-from tune_distill import cache, prepare, reading, signals, student, tasks, trial
+from tune_distill import cache, measure, prepare, reading, signals, student, tasks, trial
 from tune_distill.cli.single import train_single
 from tune_distill.export import Source, bundle
 from tune_distill.folder import StudyFolder, TrialRecord
@@ -126,6 +126,32 @@ def test_students_learn_in_other_tokens(run):
     assert run("kd", None, FEW)[1].accuracy > 0.8
     assert 0 <= run("kd", None, FEW)[1].robust_worst <= 1
     assert run("minilm2", None, FEW)[1].flops > run("minilm2", None, FULL)[1].flops  # longer texts
+
+
+def test_the_search_rows_are_answered_once_a_rung_and_again_only_after_an_interruption(
+    run, home, study, inputs, tmp_path, monkeypatch
+):
+    drawn, expected, _ = run("kd", None, FEW)
+    asked = []
+
+    def counted(where):
+        def predict(model, data, device, *more):
+            asked.append(where)
+            return predicted(model, data, device, *more)
+
+        return predict
+
+    predicted, measured = trial.predict, measure.measure
+    monkeypatch.setattr(trial, "predict", counted("rung"))
+    monkeypatch.setattr(measure, "predict", counted("end"))
+    monkeypatch.setattr(measure, "measure", lambda *_, **__: 1 / 0)  # interrupted there
+    with pytest.raises(ZeroDivisionError):
+        trial.run(study[1], drawn, inputs, tmp_path, lambda rung: None)
+    assert asked == ["rung"] * drawn["train.epochs"]
+    monkeypatch.setattr(measure, "measure", measured)
+    outcome = trial.run(study[1], drawn, inputs, tmp_path, lambda rung: None)
+    assert asked[drawn["train.epochs"] :] == ["end"]  # its epochs were done
+    assert outcome == expected
 
 
 @pytest.mark.parametrize("method", ["kd", "minilm2", "pkd"])

@@ -208,6 +208,7 @@ def trained(world, hardening, method="finetune", data=None, config=CONFIG, **mor
     return model.state_dict(), epochs
 
 
+@pytest.mark.usefixtures("whole_table")
 @pytest.mark.parametrize("method", ["finetune", "kd"])
 def test_without_weight_or_hidden_labels_it_is_plain_training_bit_for_bit(world, method):
     plain, _ = trained(world, None, method)

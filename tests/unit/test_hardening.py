@@ -49,6 +49,7 @@ def weights(world, hardening, method="kd", dropout=0.1):
     return model.state_dict()
 
 
+@pytest.mark.usefixtures("whole_table")
 def test_freelb_of_one_step_without_noise_is_plain_training_bit_for_bit(world):
     plain = weights(world, None)
     freelb = weights(world, HARDENINGS["freelb"](steps=1, init=0.0))

@@ -56,6 +56,9 @@ class MaskedText(Encoded):
     kept: tuple[int, ...]
     vocabulary: int
 
+    def words(self) -> None:
+        """Return None: a hidden word may become any other, and the answer may be any."""
+
     def batch(self, rows: NDArray[np.int64]) -> MaskedBatch:
         """Return these rows, padded to the longest of them, with words hidden."""
         whole = super().batch(rows)

@@ -44,6 +44,7 @@ def measure(
     split: str = "search",
     resources: Resources = Resources(),  # noqa: B008 - frozen
     rows: Path | None = None,
+    logits: NDArray[np.float32] | None = None,
     teacher: Reference | None = None,
 ) -> Outcome:
     """Measures a model as the study asks.
@@ -57,10 +58,12 @@ def measure(
         split: what is read of the task; of a search nothing but `search`.
         resources: what the attacks read.
         rows: a file for what became of each attacked row (`attack_rows.py`).
+        logits: the model's, of the split: (rows, classes); None computes them.
         teacher: whose answers the model's are compared with; None for a teacher itself.
     """
     data = task.splits()[split]
-    logits = predict(model, data, device)
+    if logits is None:
+        logits = predict(model, data, device)
     scored = of_answers(logits, data, task.metric)
     taken = _Taken(intervals={"accuracy": scored.interval} if scored.interval else {})
     if teacher is not None and task.kind == "single_label":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _AT_ONCE = 10_000  # rows handed to the tokenizer in one call
+_MARKED = 10**6  # tokens looked at together: their numbers take eight times their room
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,13 @@ class Encoded:
             offsets=self.offsets[: count + 1],
             labels=self.labels[:count],
         )
+
+    def words(self) -> NDArray[np.int64] | None:
+        """Return the numbers that batches may hold besides padding, ascending; None: any."""
+        found = np.zeros(int(self.tokens.max()) + 1, np.bool_)
+        for start in range(0, len(self.tokens), _MARKED):
+            found[self.tokens[start : start + _MARKED]] = True
+        return np.flatnonzero(found)
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """Return these rows, padded to the longest of them."""

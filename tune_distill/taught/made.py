@@ -25,7 +25,7 @@ from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
 from tune_distill.spec import StudySpec, beforehand
 from tune_distill.tasks import Prepared, Task
-from tune_distill.taught.opened import Augmented, given
+from tune_distill.taught.opened import Augmented, filed, given
 from tune_distill.teacher.store import Say
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Lessons:
         answers = None
         if self.task.kind == "single_label":
             answers = self._cached(model, "search", Needs(logits=True))
-        return Taught(folder, signals, answers, self._outcome(model, folder), defence)
+        return Taught(folder, signals, answers, self._outcome(model, folder, answers), defence)
 
     def augmented(self, plain: Path) -> tuple[Augmented, ...]:
         """The adversarial rows that the study's students learn from."""
@@ -125,8 +125,8 @@ class Lessons:
             say=self.say,
         )
 
-    def _outcome(self, model: PreTrainedModel, folder: Path) -> Outcome:
-        """A teacher's own measures, remembered beside it."""
+    def _outcome(self, model: PreTrainedModel, folder: Path, answers: Path | None) -> Outcome:
+        """A teacher's own measures, of its answers where they are filed; remembered beside it."""
         spec, resources = self.spec, self.resources
         attacks = attack_resources.identities(spec, resources)
         asked = json.dumps([self.task.key, spec.robustness.rows if attacks else 0, attacks])
@@ -139,7 +139,14 @@ class Lessons:
         tokenizer, rows = teacher.load_tokenizer(folder), memory.with_suffix(".parquet")
         memory.parent.mkdir(exist_ok=True)
         outcome = measure.measure(
-            model, tokenizer, self.task, spec, self.device, resources=resources, rows=rows
+            model,
+            tokenizer,
+            self.task,
+            spec,
+            self.device,
+            resources=resources,
+            rows=rows,
+            logits=filed(answers),
         )
         write_atomically(memory, json.dumps(outcome.to_json()))
         return outcome

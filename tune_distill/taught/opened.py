@@ -67,15 +67,24 @@ def reference(folder: Path, answers: Path | None, task: Path, device: str) -> Re
         return found
 
     def known(split: str) -> NDArray[np.float32]:
-        if split == "search" and (answers / "logits.json").exists():
-            return np.asarray(open_values(answers, "logits"), np.float32)
-        return predict(model(), opened.splits()[split], device)
+        found = filed(answers) if split == "search" else None
+        return predict(model(), opened.splits()[split], device) if found is None else found
 
     def asked(columns: tuple[list[str], ...]) -> NDArray[np.float32]:
         tokenizer = teacher.load_tokenizer(folder)
         return measure.answers(model(), tokenizer, opened.max_length, device, columns)
 
     return Reference(known, asked)
+
+
+def filed(answers: Path | None) -> NDArray[np.float32] | None:
+    """A teacher's answers on the search split, (rows, classes), as `Taught` has them.
+
+    None where there are none: a row has not one class, or the disk was full.
+    """
+    if answers is None or not (answers / "logits.json").exists():
+        return None
+    return np.array(open_values(answers, "logits"), np.float32)
 
 
 def _same_rows(first: Augment, second: Augment) -> bool:

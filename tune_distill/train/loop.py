@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from tune_distill.train.checkpoint import Run, resume, save
 from tune_distill.train.course import Leg, legs, updates_of
 from tune_distill.train.defence import Defence, cost_of, modules_of, shown
 from tune_distill.train.optimise import autocast, clip, optimizers_of, random_of
+from tune_distill.train.words import ReadWords
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -102,7 +104,11 @@ def train(
     if hardening is not None:
         given = (texts, seed, device, config.precision, extra, data, teacher, config.batch_size)
         defence = Defence(hardening, total, *given)
-    training = _Training(run, course, data, rows, total, config, seed, teacher, device, defence)
+    # A defence may change words.
+    words = ReadWords.of(student, data, run.optimizers[0]) if hardening is None else None
+    training = _Training(
+        run, course, data, rows, total, config, seed, teacher, device, defence, words
+    )
     while run.updates < total:
         losses = training.epoch()
         if reason := method.broken(losses):
@@ -125,6 +131,7 @@ class _Training:
     teacher: Teacher | None
     device: str
     defence: Defence | None
+    words: ReadWords | None  # that all its batches are made of, where that is known
 
     def epoch(self) -> dict[str, float]:
         """One pass over the data, or what the budget leaves of it; the mean of each term."""
@@ -134,7 +141,8 @@ class _Training:
             self.defence.begin(cast("PreTrainedModel", run.modules["student"]), run.epoch)
         sums: dict[str, Tensor] = {}
         counts: Counter[str] = Counter()
-        with random_of(self.seed, run.epoch, self.device):
+        words = self.words.alone() if self.words else nullcontext()
+        with random_of(self.seed, run.epoch, self.device), words:
             size = self.config.batch_size
             left = self.total - run.updates
             shuffled = batches(self.data, size, self.seed, run.epoch, self.rows)
@@ -164,6 +172,8 @@ class _Training:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["ratio"]
             optimizer.step()
+        if self.words:
+            self.words.updated()
         run.updates += 1
         return terms
 
@@ -175,8 +185,9 @@ class _Training:
             ends = -(-len(self.rows) // self.config.batch_size) * (self.run.epoch + 1)
             left = min(ends, self.total) - self.run.updates
             return self.defence.learn(self.run.updates, student, leg, batch, seen, heads, left)
+        inputs = self.words.renumbered(batch.inputs()) if self.words else batch.inputs()
         with autocast(self.device, self.config.precision):
-            own = signals.run(student, batch.inputs(), leg.asked)
+            own = signals.run(student, inputs, leg.asked)
         terms = leg.phase.method.loss(own, seen, batch, heads)
         terms["total"].backward()  # type: ignore[no-untyped-call]
         return terms
