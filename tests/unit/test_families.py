@@ -14,8 +14,9 @@ from tune_distill import families, signals, student, teacher
 from tune_distill.cache.sizes import layouts
 from tune_distill.errors import TeacherError
 from tune_distill.methods import KD, METHODS, TaskShape
+from tune_distill.robustness.pieces import Encoded
 from tune_distill.robustness.saliency import _backward
-from tune_distill.robustness.scorer import Encoded, Scorer
+from tune_distill.robustness.scorer import Scorer
 from tune_distill.signals import Needs
 from tune_distill.spec import StudentSpec
 from tune_distill.train import predict

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tune_distill import families
-from tune_distill.robustness.scorer import Encoded, Scorer, buckets, read, scatter
+from tune_distill.robustness.pieces import Encoded, read
+from tune_distill.robustness.scorer import Scorer, buckets, scatter
 from tune_distill.robustness.words import Words
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tune_distill import families
 from tune_distill.errors import DataError
 from tune_distill.robustness.last_block import first_token_alone
+from tune_distill.robustness.pieces import Encoded, Pieces, read
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
 CHUNK = 4096  # texts whose encodings, some kilobytes each, are in memory at once
 TOKEN_BUDGET = 4096  # padded tokens a forward pass
 TOKEN_BUDGET_CPU = 1024  # activations that stay in its caches: a fourth faster at 384 wide
-
-
-class Encoded(NamedTuple):
-    """One text, or one pair, as the model reads it."""
-
-    ids: tuple[int, ...]
-    types: tuple[int, ...]
-
-
-def read(encoding: Encoding) -> Encoded:
-    """What the model reads of a tokenizer's encoding; hashable."""
-    return Encoded(tuple(encoding.ids), tuple(encoding.type_ids))
 
 
 class Scorer:
@@ -59,6 +48,7 @@ class Scorer:
         self.model, self.tokenizer, self.device = model, tokenizer, torch.device(device)
         self.max_length = max_length
         self.token_budget = token_budget or usual_budget(self.device)
+        self._pieces = Pieces.of(tokenizer, max_length)
         # A BERT tokenizer may serve a model without token types (DistilBERT), and the reverse.
         given = {"attention_mask", "input_ids", *tokenizer.model_input_names}
         self._taken = given & inspect.signature(model.forward).parameters.keys()
@@ -69,9 +59,9 @@ class Scorer:
         """(texts, classes); texts of the same tokens are computed once and agree exactly."""
         place: dict[Encoded, int] = {}
         where = [
-            place.setdefault(read(encoding), len(place))
+            place.setdefault(encoded, len(place))
             for start in range(0, len(columns[0]), CHUNK)
-            for encoding in self.tokenize([column[start : start + CHUNK] for column in columns])
+            for encoded in self._read([column[start : start + CHUNK] for column in columns])
         ]
         distinct = list(place)
         with torch.inference_mode():
@@ -80,6 +70,11 @@ class Scorer:
                 for rows in buckets([len(e.ids) for e in distinct], self.token_budget)
             ]
         return scatter(parts, len(distinct))[where]
+
+    def _read(self, columns: Sequence[list[str]]) -> Sequence[Encoded]:
+        if self._pieces and len(columns) == 1:
+            return self._pieces.read(columns[0])
+        return [read(encoding) for encoding in self.tokenize(columns)]
 
     def tokenize(self, columns: Sequence[list[str]]) -> list[Encoding]:
         """Each text, or pair of texts, truncated as in training, with its offsets."""
