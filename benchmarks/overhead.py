@@ -160,9 +160,10 @@ def listeners(
         yield (clock,)
         return
     with Tracker(folder, spec.name) as tracker:
-        tracker.study(params={}, tags={}, datasets=(), artifacts={"study.yaml": folder.study})
-        teacher = Outcome(accuracy=0.93, size_mb=100.0, parameters=25_000_000, flops=1e9)
-        yield (Publisher(spec, folder, teacher, tracker), clock)
+        tracker.study(artifacts={"study.yaml": folder.study})
+        folder.write_teacher(Outcome(0.93, size_mb=100.0, parameters=25_000_000, flops=1e9))
+        with Publisher(spec, folder, tracker, "tune-distill export overhead") as publisher:
+            yield (publisher, clock)
 
 
 def main() -> None:

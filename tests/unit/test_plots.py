@@ -26,8 +26,10 @@ from tune_distill.plots import (
     students,
 )
 from tune_distill.plots.csv import as_csv
+from tune_distill.plots.data import thinned
 from tune_distill.plots.hover import describe, words
 from tune_distill.plots.marks import letters
+from tune_distill.plots.summary import facts
 from tune_distill.plots.words import figure, knob, setting, short, tick
 
 ACCURACY = Objective("accuracy", "max", 0.5)
@@ -489,3 +491,15 @@ def test_ticks_rates_knobs_and_settings_read_well():
         "",
         "kd",
     ]
+
+
+def test_of_very_many_dominated_trials_an_even_share_is_drawn():
+    more = [record(n, 0.5 + n / 1e4, 50.0 + n) for n in range(10, 20)]  # all beaten by 2
+    data = front_data([*RECORDS, *more], [ACCURACY, SIZE], TEACHER, "many")
+    kept = thinned(data, most=5)
+    # Of the eleven faint, 3 and 10 to 19, the first, third, fifth, seventh and ninth.
+    assert [t["number"] for t in kept["trials"]] == [2, 3, 6, 7, 11, 13, 15, 17]
+    assert {**kept, "trials": data["trials"]} == {**data, "undrawn": 6}  # all else is there
+    assert "6 of the others are not drawn; front.json has them." in facts(kept)
+    assert thinned(data, most=11) is data
+    assert "not drawn" not in facts(data)

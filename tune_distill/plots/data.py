@@ -115,6 +115,21 @@ def measured(data: Data) -> list[Data]:
     return [trial for trial in data["trials"] if trial["state"] == "complete"]
 
 
+def thinned(data: Data, most: int = 1000) -> Data:
+    """The same with an even share of the trials that are not on the front, where those are many.
+
+    Thousands of faint points say no more than a thousand, and each takes two kilobytes of a page.
+    `undrawn` counts the others.
+    """
+    trials = measured(data)
+    faint = [t["number"] for t in trials if not t["on_front"] and t["control"] != "kd"]
+    if len(faint) <= most:
+        return data
+    left = set(faint) - {faint[i * len(faint) // most] for i in range(most)}
+    kept = [trial for trial in trials if trial["number"] not in left]
+    return {**data, "trials": kept, "undrawn": len(left)}
+
+
 def _ran(record: TrialRecord) -> Data:
     """What a trial was, however it ended."""
     return {

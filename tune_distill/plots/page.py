@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from tune_distill.plots import figures, knobs, progress, summary
-from tune_distill.plots.data import Data, measured
+from tune_distill.plots.data import Data, measured, thinned
 from tune_distill.plots.hover import words
 from tune_distill.plots.table import table
 from tune_distill.plots.words import label
@@ -30,9 +30,10 @@ def report(data: Data, students: Mapping[int, str] | None = None) -> str:
     """The page that shows the data of a front.
 
     Args:
-        data: of front.json.
+        data: of front.json; of very many trials some are left out (`thinned`).
         students: the YAML of some students by number, to copy (`study.students`).
     """
+    data = thinned(data)
     title, yaml = data["name"] or "Pareto front", dict(students or {})
     return Template(_file("page.html")).substitute(
         title=html.escape(title),

@@ -29,6 +29,8 @@ def facts(data: Data) -> str:
         said.append(f"{who} {' and '.join(data['constraints'])}.")
     if data["front"]:
         said.append("No student beats these in one objective without losing in another.")
+    if undrawn := data.get("undrawn"):
+        said.append(f"{undrawn:,} of the others are not drawn; front.json has them.")
     return html.escape(" ".join(said))
 
 
