@@ -237,5 +237,17 @@ def test_tune_hears_stop_where_the_rule_says_so_and_continue_else():
     assert scheduler.on_trial_result(None, trial, {"final": True, "record": "{}"}) == "CONTINUE"
 
 
+def test_of_the_trials_that_wait_the_first_drawn_runs_first():
+    def trial(number, status):
+        return SimpleNamespace(config={"number": number}, status=status)
+
+    live = {n: trial(n, status) for n, status in ((4, "PENDING"), (2, "PENDING"), (1, "RUNNING"))}
+    controller = SimpleNamespace(get_live_trials=lambda: list(live.values()))
+    scheduler = StopEarly(stopping())
+    assert scheduler.choose_trial_to_run(controller) is live[2]
+    del live[2], live[4]
+    assert scheduler.choose_trial_to_run(controller) is None
+
+
 def test_what_tune_pickles_of_the_scheduler_holds_no_trials():
     assert len(pickle.dumps(StopEarly(stopping()))) < 100

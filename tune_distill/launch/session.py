@@ -25,7 +25,7 @@ DRIVER = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray will do by default; it warns otherwise
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # we keep our own records
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `interruptible` is ours
-    "TUNE_GLOBAL_CHECKPOINT_S": "10",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # all trials in one file, which we never read
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # `Capacity` says how many; by itself, Tune starts one
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the trials' records
     "TUNE_WARN_THRESHOLD_S": "60",

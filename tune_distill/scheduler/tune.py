@@ -37,6 +37,12 @@ class StopEarly(FIFOScheduler):
         stop = verdict is not None and verdict.stop
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """The first that waits; FIFO's own looks through all that ever ran, at every step."""
+        live = tune_controller.get_live_trials()  # type: ignore[no-untyped-call]
+        waiting = [trial for trial in live if trial.status == Trial.PENDING]
+        return min(waiting, key=lambda trial: int(trial.config["number"]), default=None)
+
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the trials' rungs on disk are the state."""
         return {}
