@@ -23,13 +23,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from common import table
 
 from tune_distill import cache
 from tune_distill.cache.build import CPU_TOKENS, GPU_TOKENS
@@ -184,13 +185,6 @@ def packed(given: argparse.Namespace, data: Encoded, signals: Path) -> Iterator[
             seconds = max(end for _, end in times) - min(began for began, _ in times)
             alone = alone or seconds
             yield [shape, str(count), f"{seconds:.2f}", f"{count * alone / seconds:.2f}"]
-
-
-def table(header: Sequence[str], rows: Iterator[list[str]]) -> None:
-    """Prints Markdown, a row as soon as it is there."""
-    print(f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|", flush=True)
-    for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ import functools
 import statistics
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import CLOCKS, Clock, small, table
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,8 +44,6 @@ from tune_distill.tasks.batches import batches
 from tune_distill.train import loop, train
 from tune_distill.train.optimise import autocast
 
-Clock = Callable[[], float]
-CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 SEED = 1
 BEFORE = ("data opened", "student made", "cache opened", "first batch")
 STEPS: dict[str, tuple[object, str]] = {  # of a trial, and where each is called
@@ -189,13 +187,6 @@ def _first_batch(subject: Subject, clock: Clock) -> float:
     return clock() - began
 
 
-def table(header: tuple[str, ...], rows: Iterator[list[str]]) -> None:
-    """Prints Markdown, a row as soon as it is there."""
-    print(f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|", flush=True)
-    for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
-
-
 def main() -> None:
     """Reads the arguments, prepares the teacher's signals, prints both tables."""
     parser = argparse.ArgumentParser(
@@ -212,17 +203,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: a busy machine")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    document: dict[str, Any] = {
-        "name": "limit",
-        "task": {"max_train_rows": given.rows},
-        "teacher": {},
-        "space": {
-            "student": {"layers": [2], "hidden_size": [128], "heads": [4]},
-            "method": given.methods,
-        },
-        "objectives": {"accuracy": {"goal": "max", "reference": 0.5}},
-    }
-    spec = resolve(override(document, given.set))
+    spec = resolve(override(small("limit", given.rows, given.methods), given.set))
     inputs = prepare(spec, given.storage / "cache", lambda line: print(line, file=sys.stderr))
     clock = CLOCKS[given.clock]
     pairs = [(shape, method) for shape in given.students for method in given.methods]

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from common import table
 from ray import cloudpickle
 
 from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
@@ -199,11 +200,12 @@ def main() -> None:
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     columns = ["trials", "driver's CPU ms a trial", "a report", "wall ms a trial", *clock.steps]
-    print(f"| {' | '.join([*columns, 'memory MB'])} |\n{'|---' * (len(columns) + 1)}|")
+    rows = []
     for mark in [mark for mark in arguments.marks if mark <= arguments.trials]:
         processor, *rest = clock.between(mark - max(50, mark // 10), mark)
         cells = [processor, processor / (RUNGS + 1), *rest]
-        print(f"| {mark} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
+        rows.append([mark, *(f"{cell:.1f}" for cell in cells)])
+    table([*columns, "memory MB"], rows)
 
 
 if __name__ == "__main__":

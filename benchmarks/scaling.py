@@ -27,6 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from common import table
 from overhead import DOCUMENT, read_rungs
 from ray import cloudpickle
 
@@ -37,6 +38,7 @@ from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
 
 RUNGS = 4
+HEADER = ("nodes", "slots", "trials", "efficiency", "window s", "until all slots were busy s")
 
 
 def run(
@@ -114,6 +116,15 @@ def efficiency(slept: Sequence[Sequence[float]], slots: int) -> tuple[float, flo
     return busy / (slots * (last - full)), last - full, full - begins[0]
 
 
+def measured(nodes: int, given: argparse.Namespace) -> list[object]:
+    """A row of the table."""
+    slots = nodes * given.slots
+    trials = slots * given.each
+    naps = durations(given.record, given.seconds, trials)
+    share, window, start = efficiency(searched(nodes, given.slots, trials, naps), slots)
+    return [nodes, slots, trials, f"{share:.3f}", f"{window:.0f}", f"{start:.0f}"]
+
+
 def main() -> None:
     """A row for each cluster, in Markdown."""
     parser = argparse.ArgumentParser(
@@ -127,15 +138,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     cloudpickle.register_pickle_by_value(sys.modules["overhead"])  # type: ignore[no-untyped-call]
-    print("| nodes | slots | trials | efficiency | window s | until all slots were busy s |")
-    print("|---|---|---|---|---|---|")
-    for nodes in arguments.nodes:
-        slots = nodes * arguments.slots
-        trials = slots * arguments.each
-        naps = durations(arguments.record, arguments.seconds, trials)
-        share, window, start = efficiency(searched(nodes, arguments.slots, trials, naps), slots)
-        cells = [nodes, slots, trials, f"{share:.3f}", f"{window:.0f}", f"{start:.0f}"]
-        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    table(HEADER, (measured(nodes, arguments) for nodes in arguments.nodes))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,6 @@ import multiprocessing
 import shutil
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -31,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from common import CLOCKS, Clock, small, table
 
 from tune_distill import cache, families, tasks, teacher
 from tune_distill.cache.build import CPU_TOKENS
@@ -45,8 +44,6 @@ from tune_distill.tasks.batches import batches
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Clock = Callable[[], float]
-CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 BATCH, SEED = 32, 0
 RAW = 2  # bytes of a float16
 HEADER = (
@@ -190,26 +187,15 @@ def main() -> None:
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: a busy machine")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    document: dict[str, Any] = {
-        "name": "cache",
-        "task": {"max_train_rows": given.rows},
-        "teacher": {},
-        "space": {
-            "student": {"layers": [2], "hidden_size": [128], "heads": [4]},
-            "method": ["kd"],
-        },
-        "objectives": {"accuracy": {"goal": "max", "reference": 0.5}},
-    }
-    spec = resolve(override(document, given.set))
+    spec = resolve(override(small("cache", given.rows, ["kd"]), given.set))
     found = prepare_teacher(
         spec, given.storage / "cache", lambda line: print(line, file=sys.stderr)
     )
     model, clock = teacher.load(found.folder), CLOCKS[given.clock]
     bench = Bench(model, found.task, given.storage, given.turns, clock)
-    print(f"{given.clock} time, {given.threads} threads, {len(found.task.train):,} rows\n")
-    print(f"| {' | '.join(HEADER)} |\n{'|---' * len(HEADER)}|", flush=True)
-    for name, needs in needs_of(model.config.num_hidden_layers).items():
-        print(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in bench.row(needs))} |", flush=True)
+    print(f"{given.clock} time, {given.threads} threads, {len(found.task.train):,} rows")
+    every = needs_of(model.config.num_hidden_layers).items()
+    table(HEADER, ([name, *(f"{cell:.2f}" for cell in bench.row(needs))] for name, needs in every))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Front:
 
     def broken(self, outcome: Outcome) -> list[str]:
         """The constraints that an outcome doesn't satisfy."""
-        idle = outcome.at_chance and any(axis.name == "robust_worst" for axis in self.objectives)
+        idle = outcome.at_chance and rewards_the_idle(self.objectives)
         bounds = [str(bound) for bound in self.bounds if not bound.allows(outcome)]
         return [*bounds, *([BETTER_THAN_CHANCE] if idle else [])]
 
@@ -97,6 +97,11 @@ class Front:
                 )
             named = [(f"trial {record.number}", outcome) for record, outcome in self.complete]
             raise NoFeasibleStudent(nearest(named, self.bounds))
+
+
+def rewards_the_idle(objectives: Sequence[Objective]) -> bool:
+    """Whether a student that says the same whatever it reads would do well in one of them."""
+    return any(axis.name == "robust_worst" for axis in objectives)
 
 
 def tied_groups(

@@ -89,6 +89,36 @@ def hypervolume_curve(losses: Losses, reference: NDArray[np.float64]) -> NDArray
     return curve
 
 
+def improvements(members: Losses, points: Losses, reference: NDArray[np.float64]) -> Losses:
+    """What each point by itself would add to the hypervolume of a front: (points,).
+
+    That is its own box towards the reference, less what the members dominate of it.
+
+    Args:
+        members: (members, objectives)
+        points: (points, objectives)
+        reference: (objectives,)
+    """
+    members, points = _checked(members), _checked(points)
+    reference = _corner(points, reference)
+    boxes = np.maximum(reference - points, 0.0).prod(axis=1)
+    if not len(members):
+        return np.asarray(boxes)
+    if points.shape[1] != 2:
+        covered = [
+            hypervolume(np.maximum(members, point), reference) if box else 0.0
+            for point, box in zip(points, boxes, strict=True)
+        ]
+        return np.asarray(boxes - covered)
+    stairs = members[front(members)]
+    stairs = np.vstack([stairs[np.lexsort(stairs.T[::-1])], reference])  # rising, falling
+    x = np.maximum(stairs[None, :, 0], points[:, None, 0])  # (points, members + 1)
+    y = np.maximum(stairs[None, :-1, 1], points[:, None, 1])
+    widths = np.maximum(np.minimum(x[:, 1:], reference[0]) - x[:, :-1], 0.0)
+    covered = (widths * np.maximum(reference[1] - y, 0.0)).sum(axis=1)
+    return np.asarray(np.maximum(boxes - covered, 0.0))
+
+
 def knee(losses: Losses, reference: NDArray[np.float64] | None = None) -> int:
     """The row of the front's compromise solution.
 

@@ -12,8 +12,13 @@ from tune_distill.errors import SpecError
 from tune_distill.folder import StudyFolder
 from tune_distill.searcher import samplers
 
-EVERY = ["tpe", "nsga2", "nsga3", "gp", "random", "qmc"]
-LATER = {"nsga3": 30, "gp": 13, "qmc": 30}  # trials; gp draws 10 at random first
+EVERY = ["tpe", "ehvi", "nsga2", "nsga3", "gp", "random", "qmc"]
+LATER = {
+    "ehvi": 20,
+    "nsga3": 30,
+    "gp": 13,
+    "qmc": 30,
+}  # trials; ehvi and gp draw 10 at random first
 
 
 @pytest.mark.parametrize("kind", LATER)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tune_distill.cli.confirmed import claims, how, models, optimism
 from tune_distill.plots.confirmed import projections
+from tune_distill.plots.parts import chart, tile
 
 PAGE = "confirm.html"
 _SIGNS = {"BETTER": "\u25b2", "WORSE": "\u25bc", "INCONCLUSIVE": "="}  # not by colour alone
@@ -69,7 +70,7 @@ def page(told: Mapping[str, Any]) -> str:
         plotly=get_plotlyjs(),
         tiles="".join(_tiles(told)),
         legend=_LEGEND,
-        charts="".join(_chart(title, fig.to_json()) for title, fig in projections(told)),
+        charts="".join(chart(fig, title) for title, fig in projections(told)),
         claims=_table(claims(told), verdicts=True),
         optimism="".join(f'<p class="note">{html.escape(one)}</p>' for one in optimism(told)),
         models=_table(models(told)),
@@ -82,26 +83,12 @@ def _headline(told: Mapping[str, Any]) -> str:
 
 
 def _tiles(told: Mapping[str, Any]) -> Iterator[str]:
-    yield _tile("fresh seeds a model", str(told["seeds"]), f"{told['rows']:,} held-out rows")
+    yield tile("fresh seeds a model", str(told["seeds"]), f"{told['rows']:,} held-out rows")
     verdicts = Counter(claim["verdict"] for claim in told["claims"])
     for verdict, sign in _SIGNS.items():
-        yield _tile(f"{sign} {verdict}", str(verdicts[verdict]), f"of {len(told['claims'])} claims")
+        yield tile(f"{sign} {verdict}", str(verdicts[verdict]), f"of {len(told['claims'])} claims")
     for measure, gap in told["optimism"].items():
-        yield _tile(f"selection bias, {measure}", f"{gap['mean']:+.4f}", "search less fresh seeds")
-
-
-def _tile(what: str, value: str, note: str) -> str:
-    what, value, note = (html.escape(text) for text in (what, value, note))
-    return f'<div class="tile"><dt>{what}</dt><dd>{value}<small>{note}</small></dd></div>'
-
-
-def _chart(title: str, drawn: str) -> str:
-    title = html.escape(title[:1].upper() + title[1:])
-    drawn = drawn.replace("<", "\\u003c")  # no text may end the script
-    return (
-        f'<figure><figcaption>{title}</figcaption><div class="plot" role="img" '
-        f'aria-label="{title}"><script type="application/json">{drawn}</script></div></figure>'
-    )
+        yield tile(f"selection bias, {measure}", f"{gap['mean']:+.4f}", "search less fresh seeds")
 
 
 def _table(rows: Iterator[Sequence[str]], *, verdicts: bool = False) -> str:

@@ -90,9 +90,10 @@ def search(
         with listen(folder, inputs) as listeners:
 
             def ask(**calls: Any) -> AskTell:  # noqa: ANN401 - `Asker`'s own
-                study = open_study(folder, spec)
+                refused = partial(infeasible, inputs)
+                study = open_study(folder, spec, partial(known, inputs), refused)
                 add_known(study, folder, spec, say)
-                return AskTell(study, spec, folder, infeasible=partial(infeasible, inputs), **calls)
+                return AskTell(study, spec, folder, infeasible=refused, **calls)
 
             job = Job(dump(document), folder, inputs, run, read_rungs)
             early = EarlyStopping(spec, partial(known, inputs))

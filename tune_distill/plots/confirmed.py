@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import html
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from tune_distill.plots.style import BLUE, GREEN, GREY, axis, empty, logarithmic
-from tune_distill.plots.words import figure, label
+from tune_distill.plots.style import BLUE, GREEN, GREY, axis, bars, empty, placed, uncovered
+from tune_distill.plots.words import bare, figure, label
 
 SHAPES = {"pytorch": "circle", "onnx": "square", "int8": "triangle-up"}
 CONTROL, LATENCY = "diamond", "latency_ms"
@@ -42,7 +41,7 @@ def projections(told: Mapping[str, Any]) -> list[tuple[str, go.Figure]]:
         gained = next((name for name, goal in goals.items() if goal == "max"), next(iter(goals)))
         pairs.append((LATENCY, gained))
         goals[LATENCY] = "min"
-    return [(f"{_bare(y)} against {_bare(x)}", _projection(told, x, y, goals)) for x, y in pairs]
+    return [(f"{bare(y)} against {bare(x)}", _projection(told, x, y, goals)) for x, y in pairs]
 
 
 def _projection(told: Mapping[str, Any], x: str, y: str, goals: Mapping[str, str]) -> go.Figure:
@@ -127,18 +126,9 @@ def _interval(model: Mapping[str, Any], name: str) -> tuple[float, float] | None
 def _bars(
     models: Sequence[Mapping[str, Any]], name: str, on_front: bool
 ) -> dict[str, object] | None:
-    ends = [(_value(one, name), _interval(one, name)) for one in models]
-    if not any(interval for _, interval in ends):
-        return None
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [interval[1] - value if interval else 0.0 for value, interval in ends],
-        "arrayminus": [value - interval[0] if interval else 0.0 for value, interval in ends],
-        "color": "rgba(0,114,178,0.45)" if on_front else _FAINT,
-        "thickness": 1.5,
-        "width": 0,
-    }
+    ends = [_interval(one, name) for one in models]
+    colour = "rgba(0,114,178,0.45)" if on_front else _FAINT
+    return bars([_value(one, name) for one in models], ends, colour)
 
 
 def _described(model: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -155,24 +145,9 @@ def _described(model: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _numbers(models: Sequence[Mapping[str, Any]], x: str, y: str) -> list[str]:
     """The trials' numbers, but for those that would lie upon another; the shape says the form."""
-    values = [[_value(one, name) for one in models] for name in (x, y)]
-    across, up = (_places(one) for one in values)
-    taken: list[tuple[float, float]] = []
-    texts = []
-    for model, a, b in zip(models, across, up, strict=True):
-        free = not any(abs(a - c) < _WIDE and abs(b - d) < _HIGH for c, d in taken)
-        texts.append(str(model["trial"]) if free else "")
-        taken += [(a, b)] * free
-    return texts
-
-
-def _places(values: Sequence[float]) -> list[float]:
-    """Where values lie on their axis, from 0 to 1."""
-    scale: Callable[[float], float] = math.log if logarithmic(values) else float
-    at = [scale(value) for value in values]
-    low, high = min(at, default=0.0), max(at, default=1.0)
-    return [(value - low) / (high - low or 1.0) for value in at]
-
-
-def _bare(name: str) -> str:
-    return label(name).partition(" (")[0]
+    if not models:
+        return []
+    ends = [[_value(one, name) for one in models] for name in (x, y)]
+    across, up = ([*map(placed(one), one)] for one in ends)
+    texts = [str(model["trial"]) for model in models]
+    return uncovered(texts, list(zip(across, up, strict=True)), _WIDE, _HIGH)

@@ -7,8 +7,7 @@ the same trial in the other figures by the trace named `halo`.
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,16 @@ import plotly.graph_objects as go
 
 from tune_distill import pareto
 from tune_distill.plots.data import Data, measured
-from tune_distill.plots.style import BLUE, GREEN, GREY, INK, VERMILLION, logarithmic
+from tune_distill.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    VERMILLION,
+    bars,
+    placed,
+    uncovered,
+)
 from tune_distill.plots.words import figure, label
 
 TRIAL = "trial"  # an axis that is no objective
@@ -110,16 +118,10 @@ def _around(
 
 def _numbers(data: Data, x: str, y: str) -> list[str]:
     """The numbers of the front's trials, but for those that would lie upon another."""
-    across, up = _place(values(data, x)), _place(values(data, y))
-    taken: list[tuple[float, float]] = []
-    texts = []
-    for trial in (t for t in measured(data) if t["on_front"]):
-        a, b = across(_at(trial, x)), up(_at(trial, y))
-        free = not any(abs(a - c) < 0.06 and abs(b - d) < 0.05 for c, d in taken)
-        texts.append(numbered(data, trial["number"]) if free else "")
-        if free:
-            taken.append((a, b))
-    return texts
+    across, up = placed(values(data, x)), placed(values(data, y))
+    trials = [t for t in measured(data) if t["on_front"]]
+    texts = [numbered(data, trial["number"]) for trial in trials]
+    return uncovered(texts, [(across(_at(t, x)), up(_at(t, y))) for t in trials], 0.06, 0.05)
 
 
 def letters(data: Mapping[str, Any]) -> dict[int, str]:
@@ -148,13 +150,6 @@ def values(data: Data, axis: str) -> list[float]:
     return [*(_at(t, axis) for t in measured(data)), *taught]
 
 
-def _place(drawn: Sequence[float]) -> Callable[[float], float]:
-    """Where a value lies on the axis of `drawn`, from 0 to 1."""
-    scale: Callable[[float], float] = math.log if logarithmic(drawn) else float
-    low, high = scale(min(drawn)), scale(max(drawn))
-    return lambda value: (scale(value) - low) / (high - low or 1.0)
-
-
 def _at(trial: Data, axis: str) -> float:
     return float(trial["number"] if axis == TRIAL else trial["objectives"][axis])
 
@@ -174,16 +169,5 @@ def teacher(taught: Mapping[str, float], axes: Sequence[str]) -> go.Scatter | go
 
 
 def _bars(trials: Sequence[Data], name: str) -> dict[str, object] | None:
-    if not any(name in t["intervals"] for t in trials):
-        return None
-    values = [_at(t, name) for t in trials]
-    ends = [t["intervals"].get(name, [v, v]) for t, v in zip(trials, values, strict=True)]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
-        "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
-        "color": "rgba(0,114,178,0.35)",
-        "thickness": 1.5,
-        "width": 0,
-    }
+    ends = [trial["intervals"].get(name) for trial in trials]
+    return bars([_at(trial, name) for trial in trials], ends, "rgba(0,114,178,0.35)")

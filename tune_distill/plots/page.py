@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from importlib import resources
 from string import Template
 
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from tune_distill.plots import figures, knobs, progress, summary
 from tune_distill.plots.data import Data, measured, thinned
 from tune_distill.plots.hover import words
+from tune_distill.plots.parts import chart
 from tune_distill.plots.table import table
-from tune_distill.plots.words import label
+from tune_distill.plots.words import bare
 
 
 def report(data: Data, students: Mapping[int, str] | None = None) -> str:
@@ -71,12 +71,12 @@ def _charts(data: Data) -> str:
         return ""
     names = [o["name"] for o in data["objectives"]]
     charts = [
-        _chart(figures.projection(data, x, y), f"{_bare(y)} against {_bare(x)}")
+        chart(figures.projection(data, x, y), f"{bare(y)} against {bare(x)}")
         for x, y in figures.pairs(data)
-    ] or [_chart(figures.single(data, names[0]), f"{_bare(names[0])} by trial")]
+    ] or [chart(figures.single(data, names[0]), f"{bare(names[0])} by trial")]
     if len(names) > 2:
-        title = f"{', '.join(map(_bare, names[:2]))} and {_bare(names[2])} at once"
-        charts.append(_chart(figures.solid(data), title))
+        title = f"{', '.join(map(bare, names[:2]))} and {bare(names[2])} at once"
+        charts.append(chart(figures.solid(data), title))
     return _grid(charts)
 
 
@@ -84,40 +84,23 @@ def _knobs(data: Data) -> str:
     if len(measured(data)) < 2:
         return ""
     told = [name for name, found in data["importances"].items() if found]
-    charts = [_chart(knobs.importance(data, name), f"{_bare(name)}, by knob") for name in told]
-    lines = _chart(knobs.parallel(data), "Every student as a line", wide=True)
+    charts = [chart(knobs.importance(data, name), f"{bare(name)}, by knob") for name in told]
+    lines = chart(knobs.parallel(data), "Every student as a line", wide=True)
     return _grid([lines]) + (_grid(charts, "low") if charts else "")
 
 
 def _progress(data: Data) -> str:
     charts = []
     if data["hypervolume_curve"]:
-        charts.append(_chart(progress.by_trial(data), "hypervolume after each trial"))
-        charts.append(_chart(progress.by_time(data), "hypervolume over time"))
+        charts.append(chart(progress.by_trial(data), "hypervolume after each trial"))
+        charts.append(chart(progress.by_time(data), "hypervolume over time"))
     if len(data["rungs"]) > 1:
-        charts.append(_chart(progress.survival(data), "trials that reached each epoch"))
+        charts.append(chart(progress.survival(data), "trials that reached each epoch"))
     return _grid(charts, "low") if charts else ""
 
 
 def _grid(charts: list[str], kind: str = "") -> str:
     return f'<div class="charts {kind}">{"".join(charts)}</div>'
-
-
-def _chart(fig: go.Figure, title: str, *, wide: bool = False) -> str:
-    title = html.escape(title[:1].upper() + title[1:])
-    drawn = fig.to_json().replace("<", "\\u003c")
-    plot = (
-        f'<div class="plot" role="img" aria-label="{title}">'
-        f'<script type="application/json">{drawn}</script></div>'
-    )
-    if wide:  # as wide as its axes need; a narrow screen scrolls
-        axes = len(fig.data[0].dimensions)
-        plot = f'<div class="wide"><div style="min-width:{76 * axes + 100}px">{plot}</div></div>'
-    return f"<figure><figcaption>{title}</figcaption>{plot}</figure>"
-
-
-def _bare(name: str) -> str:
-    return label(name).partition(" (")[0]
 
 
 def _file(name: str) -> str:

@@ -46,6 +46,51 @@ def axis(update: Callable[..., object], name: str, goal: str, values: Sequence[f
         update(type="log", tickvals=ticks, ticktext=[tick(t) for t in ticks])
 
 
+def bars(
+    values: Sequence[float], intervals: Sequence[Sequence[float] | None], colour: str
+) -> dict[str, object] | None:
+    """Error bars of values, those that have a (low, high); None where none has."""
+    if not any(intervals):
+        return None
+    ends = [interval or (v, v) for interval, v in zip(intervals, values, strict=True)]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
+        "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 0,
+    }
+
+
+def placed(drawn: Sequence[float]) -> Callable[[float], float]:
+    """Where a value lies on the axis of `drawn`, from 0 to 1."""
+    scale: Callable[[float], float] = math.log if logarithmic(drawn) else float
+    low, high = scale(min(drawn)), scale(max(drawn))
+    return lambda value: (scale(value) - low) / (high - low or 1.0)
+
+
+def uncovered(
+    texts: Sequence[str], points: Sequence[tuple[float, float]], wide: float, high: float
+) -> list[str]:
+    """The texts beside points, but for those that would lie upon an earlier one.
+
+    Args:
+        texts: one a point.
+        points: from 0 to 1 on both axes.
+        wide: of a text, as a share of the axis.
+        high: the same.
+    """
+    taken: list[tuple[float, float]] = []
+    shown = []
+    for text, (a, b) in zip(texts, points, strict=True):
+        free = not any(abs(a - c) < wide and abs(b - d) < high for c, d in taken)
+        shown.append(text if free else "")
+        taken += [(a, b)] * free
+    return shown
+
+
 def log_ticks(values: Sequence[float]) -> list[float]:
     """Round values around the given ones: 1, 2, 5, or powers of ten alone over three decades."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))

@@ -6,6 +6,7 @@ import html
 
 from tune_distill.plots.data import Data, measured
 from tune_distill.plots.marks import letters
+from tune_distill.plots.parts import tile
 from tune_distill.plots.words import figure, label, short
 
 
@@ -39,17 +40,15 @@ def tiles(data: Data) -> str:
     if not data["front"]:
         return ""
     tiles = [
-        _tile(
-            f"{'highest' if o['goal'] == 'max' else 'lowest'} {label(o['name'])}", *_best(data, o)
-        )
+        tile(f"{'highest' if o['goal'] == 'max' else 'lowest'} {label(o['name'])}", *_best(data, o))
         for o in data["objectives"]
     ]
     if len(tiles) > 1:
         knee = f"trial {data['knee']}"
-        tiles.append(_tile("compromise (knee)", knee, _measures(data, data["knee"])))
+        tiles.append(tile("compromise (knee)", knee, _measures(data, data["knee"])))
     volume = data["hypervolume"]
     shown = short(volume) if volume >= 1e4 else f"{volume:.4g}"
-    tiles.append(_tile("hypervolume", shown, f"front of {len(data['front'])}"))
+    tiles.append(tile("hypervolume", shown, f"front of {len(data['front'])}"))
     return "".join(tiles)
 
 
@@ -63,11 +62,6 @@ def _best(data: Data, objective: Data) -> tuple[str, str]:
 def _measures(data: Data, number: int) -> str:
     (trial,) = (t for t in data["trials"] if t["number"] == number)
     return " · ".join(figure(n, v) for n, v in trial["objectives"].items())
-
-
-def _tile(what: str, value: str, note: str) -> str:
-    what, value, note = (html.escape(text) for text in (what, value, note))
-    return f'<div class="tile"><dt>{what}</dt><dd>{value}<small>{note}</small></dd></div>'
 
 
 def legend(data: Data) -> str:

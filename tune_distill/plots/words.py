@@ -25,6 +25,11 @@ def label(name: str) -> str:
     return _LABELS.get(name, plain)
 
 
+def bare(name: str) -> str:
+    """A measure's name without its unit."""
+    return label(name).partition(" (")[0]
+
+
 def figure(name: str, value: float) -> str:
     """A measure's value: rates with three decimals, anything else with three digits."""
     rate = name in _RATES or name.startswith("robust_")

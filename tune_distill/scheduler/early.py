@@ -49,12 +49,12 @@ class EarlyStopping:
             return None
         if number not in self._sizes:
             self._sizes[number] = self._known(params)
-        share = _share(rung, params)
-        verdict = self._rungs.reached(number, share, losses(rung, self._sizes[number], self._axes))
+        at = share(rung, params)
+        verdict = self._rungs.reached(number, at, losses(rung, self._sizes[number], self._axes))
         if verdict is not None and verdict.stop:
             self.reasons[number] = (
                 f"{self._stop.rule}: stopped after epoch {rung.epoch} of "
-                f"{params.get('train.epochs')}, at the rung at {share:.0%} of its training: "
+                f"{params.get('train.epochs')}, at the rung at {at:.0%} of its training: "
                 f"place {verdict.place} of {verdict.among}"
             )
         return verdict
@@ -80,7 +80,7 @@ def losses(rung: Rung, known: Mapping[str, float], axes: Sequence[Objective]) ->
     return tuple((-1.0 if axis.goal == "max" else 1.0) * measures[axis.name] for axis in judged)
 
 
-def _share(rung: Rung, params: Params) -> float:
+def share(rung: Rung, params: Params) -> float:
     """Of a trial's training that is done; by updates, since a costly defence may end it sooner."""
     if rung.planned:
         return rung.updates / rung.planned

@@ -23,8 +23,8 @@ from optuna.trial import Trial, TrialState
 from tune_distill.errors import NoFeasibleStudent
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.searcher.asker import Asker, Draw, Unfiled
-from tune_distill.searcher.draws import Infeasible
-from tune_distill.searcher.earlier import key, reconcile, seconds
+from tune_distill.searcher.draws import Infeasible, key
+from tune_distill.searcher.earlier import reconcile, seconds
 from tune_distill.searcher.proposals import Proposals
 from tune_distill.searcher.refusals import Refusals
 from tune_distill.searcher.study import tell

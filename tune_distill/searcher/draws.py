@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from tune_distill.space import (
     Suggest,
     Uniform,
 )
+from tune_distill.spec import StudySpec
 
 Infeasible = Callable[[Params], list[str]]  # the reasons why a draw cannot or may not be trained
 
@@ -58,6 +60,14 @@ def reaches(distribution: Distribution, value: Scalar) -> bool:
             return number and value in range(low, high + 1, step)
         case _:
             return value in distribution.ends()
+
+
+def key(params: Params, spec: StudySpec) -> str:
+    """The same text for the same draw; a seed that follows from the number is no part of it."""
+    drawn = spec.search_space.entries.get("train.seed") != Constant(None)
+    return json.dumps(
+        {k: v for k, v in params.items() if drawn or k != "train.seed"}, sort_keys=True
+    )
 
 
 def as_optuna(

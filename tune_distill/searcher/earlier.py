@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tune_distill.folder import TrialRecord
 from tune_distill.searcher.asker import Draw
+from tune_distill.searcher.draws import key
 from tune_distill.searcher.known import KNOWN
 from tune_distill.searcher.study import tell
-from tune_distill.space import Constant, Params
+from tune_distill.space import Params
 from tune_distill.spec import StudySpec
 
 
@@ -59,14 +59,6 @@ def _put_away(study: optuna.Study, trial: FrozenTrial) -> None:
     """Fails one that was being drawn when the search was killed."""
     if trial.state == TrialState.RUNNING:
         study.tell(trial.number, state=TrialState.FAIL)
-
-
-def key(params: Params, spec: StudySpec) -> str:
-    """The same text for the same draw; a seed that follows from the number is no part of it."""
-    drawn = spec.search_space.entries.get("train.seed") != Constant(None)
-    return json.dumps(
-        {k: v for k, v in params.items() if drawn or k != "train.seed"}, sort_keys=True
-    )
 
 
 def seconds(moment: datetime | None) -> float:

@@ -5,6 +5,7 @@ nsga2    non-dominated sorting, crowding; generations of a fifth of the budget, 
          with Optuna's 50 most of a usual budget would be the first generation, drawn at random
 nsga3    the same towards reference points; for four objectives and more
 gp       Gaussian processes on expected hypervolume improvement; a second a draw and more
+ehvi     ours: Gaussian processes of what is learned, sizes as they are known; `ehvi.py`
 random   each draw by itself
 qmc      Sobol's sequence, scrambled by the study's seed; a resumed search goes on in it
 
@@ -31,6 +32,9 @@ from optuna.samplers import (
 )
 
 from tune_distill.errors import SpecError
+from tune_distill.searcher.draws import Infeasible
+from tune_distill.searcher.ehvi import EHVI
+from tune_distill.searcher.promise import Known
 from tune_distill.searcher.tpe import TPE
 from tune_distill.spec import StudySpec
 
@@ -39,10 +43,21 @@ NEEDS = {"gp": "scipy", "qmc": "scipy"}  # what Optuna itself doesn't ask for
 STATIC = ("gp", "qmc")  # draw conditional parameters at random
 
 
-def sampler(spec: StudySpec, trials: int) -> BaseSampler:
+def sampler(
+    spec: StudySpec,
+    trials: int,
+    known: Known = lambda _: {},
+    infeasible: Infeasible = lambda _: [],
+) -> BaseSampler:
     """The study's sampler, its seed of (the study's seed, the trials so far).
 
     With the study's seed alone a resumed search would repeat its first draws.
+
+    Args:
+        spec: the study.
+        trials: so far.
+        known: what a draw measures whatever it learns, for `ehvi`.
+        infeasible: the reasons why a draw must not be trained, for `ehvi`.
 
     Raises:
         SpecError: the sampler needs a package that isn't installed.
@@ -54,6 +69,8 @@ def sampler(spec: StudySpec, trials: int) -> BaseSampler:
             f"install {package}, or use tpe, nsga2, nsga3 or random"
         )
     seed = int(np.random.SeedSequence([spec.search.seed, trials]).generate_state(1)[0])
+    if name == "ehvi":
+        return EHVI(spec, known, infeasible, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # NSGA-III since 3.2, QMC since 3.0
         return _MADE[name](spec, seed)

@@ -21,8 +21,11 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import Trial, TrialState, create_trial
 
 from tune_distill.folder import StudyFolder, TrialRecord
-from tune_distill.front import BETTER_THAN_CHANCE
-from tune_distill.searcher.draws import as_optuna
+from tune_distill.front import BETTER_THAN_CHANCE, rewards_the_idle
+from tune_distill.scheduler.early import share
+from tune_distill.searcher.draws import Infeasible, as_optuna
+from tune_distill.searcher.ehvi import CURVE
+from tune_distill.searcher.promise import Known
 from tune_distill.searcher.samplers import STATIC, sampler
 from tune_distill.spec import StudySpec
 
@@ -33,11 +36,22 @@ STATES = {
 }
 
 
-def open_study(folder: StudyFolder, spec: StudySpec) -> optuna.Study:
+def open_study(
+    folder: StudyFolder,
+    spec: StudySpec,
+    known: Known = lambda _: {},
+    infeasible: Infeasible = lambda _: [],
+) -> optuna.Study:
     """The Optuna study in a study's folder, begun or continued.
 
     Only the owner of the study's lock may call this: what another process left half written in
     the journal is dropped.
+
+    Args:
+        folder: the study's.
+        spec: the study.
+        known: what a draw measures whatever it learns, for samplers that ask.
+        infeasible: the reasons why a draw must not be trained, for the same.
     """
     quiet = spec.search.sampler in STATIC  # they warn of what we document, in every other draw
     optuna.logging.set_verbosity(optuna.logging.ERROR if quiet else optuna.logging.WARNING)
@@ -52,9 +66,9 @@ def open_study(folder: StudyFolder, spec: StudySpec) -> optuna.Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # experimental since Optuna 3.2
             study.set_metric_names([axis.name for axis in spec.axes])
-    known = len(study.get_trials(deepcopy=False))
-    _add_missing(study, spec, [r for r in folder.records() if r.number >= known])
-    study.sampler = sampler(spec, len(study.get_trials(deepcopy=False)))
+    have = len(study.get_trials(deepcopy=False))
+    _add_missing(study, spec, [r for r in folder.records() if r.number >= have])
+    study.sampler = sampler(spec, len(study.get_trials(deepcopy=False)), known, infeasible)
     return study
 
 
@@ -67,6 +81,8 @@ def tell(study: optuna.Study, record: TrialRecord, spec: StudySpec) -> None:
     for name, excess in constraints(record, spec).items():
         if name not in known.constraints:  # killed between the two, a search finds it there
             Trial(study, known._trial_id).set_constraint(name, excess)
+    if (curve := _curve(record, spec)) and CURVE not in known.user_attrs:
+        Trial(study, known._trial_id).set_user_attr(CURVE, curve)
     study.tell(record.number, values=values(record, spec), state=STATES[record.state])
 
 
@@ -80,9 +96,16 @@ def constraints(record: TrialRecord, spec: StudySpec) -> dict[str, float]:
         for bound in spec.bounds
         if bound.measure in measures
     }
-    if spec.attacked:  # as in `Front.broken`
+    if rewards_the_idle(spec.axes):  # as in `Front.broken`
         excess[BETTER_THAN_CHANCE] = float(record.outcome.at_chance)
     return excess
+
+
+def _curve(record: TrialRecord, spec: StudySpec) -> list[tuple[float, float]]:
+    """(share of its training, accuracy) of each rung, for the sampler that learns from it."""
+    if spec.search.sampler != "ehvi":
+        return []
+    return [(share(rung, record.params), rung.accuracy) for rung in record.rungs]
 
 
 def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:
@@ -156,6 +179,10 @@ def _add_missing(study: optuna.Study, spec: StudySpec, records: Sequence[TrialRe
                 constraints=constraints(record, spec),
                 params=params,
                 distributions=distributions,
-                user_attrs={"params": record.params, "seed": record.params.get("train.seed")},
+                user_attrs={
+                    "params": record.params,
+                    "seed": record.params.get("train.seed"),
+                    CURVE: _curve(record, spec),
+                },
             )
         )
