@@ -54,7 +54,6 @@ from tune_distill.statistics import paired_difference
 Make = Callable[[int], Strategy]  # of a seed
 RULES = ("moasha", "asha", "median")
 POINTS = 400  # of a curve
-AMONG = 8  # draws of which the sizes choose one
 
 
 @dataclass(frozen=True)
@@ -117,19 +116,18 @@ def on_surrogate(surrogate: Surrogate, spec: StudySpec, options: Options) -> dic
     def at_random(name: str) -> Make:
         return lambda seed: Searching(AtRandom(space, students(seed), seed), rules[name](seed))
 
-    def tpe(name: str, among: int = 1) -> Make:
+    def ours(name: str, rule: str) -> Make:
         def make(seed: int) -> Strategy:
-            keys = {"search": spec.search.model_copy(update={"seed": seed})}
-            chosen = sampler(spec.model_copy(update=keys), 0)
-            return Searching(Sampled(space, students(seed), axes, chosen, among), rules[name](seed))
+            keys = {"search": spec.search.model_copy(update={"seed": seed, "sampler": name})}
+            chosen = sampler(spec.model_copy(update=keys), 0, surrogate.known)
+            return Searching(Sampled(space, students(seed), axes, chosen), rules[rule](seed))
 
         return make
 
     made = {"random": at_random("no stopping"), "random; ours, moasha": at_random("ours, moasha")}
-    made["ours: tpe, none"] = tpe("no stopping")
-    made |= {f"ours: tpe, {rule}": tpe(f"ours, {rule}") for rule in RULES}
-    made[f"ours: tpe, the best of {AMONG} by size, none"] = tpe("no stopping", AMONG)
-    made[f"ours: tpe, the best of {AMONG} by size, moasha"] = tpe("ours, moasha", AMONG)
+    for name in ("tpe", "ehvi"):
+        made[f"ours: {name}, none"] = ours(name, "no stopping")
+        made |= {f"ours: {name}, {rule}": ours(name, f"ours, {rule}") for rule in RULES}
     made["Optuna's NSGA-II, none"] = lambda seed: Searching(
         Sampled(space, students(seed), axes, NSGAIISampler(seed=seed)), Never()
     )

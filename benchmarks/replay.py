@@ -129,10 +129,14 @@ class Surrogate:
         drawn = hashlib.sha256(json.dumps([params, seed], sort_keys=True).encode()).digest()
         missed = self._missed[near[drawn[0] % len(near)]]
         curve = np.clip(self._centre + scores @ self._basis + missed, 0.0, 1.0)
-        sizes = _widths(params) @ self._sizes
-        known = dict(zip(self._table.students[0].known, map(float, sizes), strict=True))
+        known = self.known(params)
         seconds = float(self._pace @ [1.0, known["flops"]])
         return Student(params, known, curve, self._table.students[0].updates, seconds)
+
+    def known(self, params: Params) -> dict[str, float]:
+        """What a draw measures whatever it learns."""
+        sizes = _widths(params) @ self._sizes
+        return dict(zip(self._table.students[0].known, map(float, sizes), strict=True))
 
     def error(self) -> dict[str, float]:
         """How well it foretells a config that it hasn't seen, at the last epoch."""

@@ -6,16 +6,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 from replay import Order, Student, Table
 
-from tune_distill import pareto
-from tune_distill.outcome import Objective, reference_losses
+from tune_distill.outcome import Objective
 from tune_distill.scheduler.rungs import Rungs, shares
 from tune_distill.searcher.draws import through
+from tune_distill.searcher.ehvi import CURVE
 from tune_distill.space import Params, Space, at_random
 
 GRACE, FACTOR = 1, 3.0  # of every halving here
@@ -95,57 +94,34 @@ class Sampled:
         space: to draw from.
         make: a student of a draw.
         axes: the objectives.
-        sampler: Optuna's.
-        among: draws to choose each trial from, by what their known sizes promise; 1 takes each.
+        sampler: Optuna's, or ours.
     """
 
-    def __init__(
-        self, space: Space, make: Made, axes: Axes, sampler: BaseSampler, among: int = 1
-    ) -> None:
-        self._space, self._make, self._axes, self._among = space, make, axes, among
+    def __init__(self, space: Space, make: Made, axes: Axes, sampler: BaseSampler) -> None:
+        self._space, self._make, self._axes = space, make, axes
         self._study = optuna.create_study(
             directions=["maximize" if a.goal == "max" else "minimize" for a in axes],
             sampler=sampler,
         )
         self._running: dict[int, Trial] = {}
-        self._complete: list[list[float]] = []
 
     def ask(self, number: int) -> Student:
-        """A draw, or the best of some."""
-        drawn: list[tuple[Trial, Student]] = []
-        while len(drawn) < self._among:
-            trial = self._study.ask()
-            drawn.append((trial, self._make(self._space.draw(through(trial)), number)))
-        promise = [self._promise(student) for _, student in drawn] if drawn[1:] else [0.0]
-        chosen = int(np.argmax(promise))
-        for i, (trial, _) in enumerate(drawn):
-            if i != chosen:
-                self._study.tell(trial, state=TrialState.FAIL)
-        self._running[number] = drawn[chosen][0]
-        return drawn[chosen][1]
+        """A draw."""
+        trial = self._running[number] = self._study.ask()
+        params = self._space.draw(through(trial))
+        trial.set_user_attr("params", params)
+        return self._make(params, number)
 
     def end(self, number: int, student: Student, epoch: int) -> None:
         """COMPLETE with its values, or PRUNED."""
-        trial = self._running.pop(number)
-        if epoch < len(student.accuracy):
+        trial, epochs = self._running.pop(number), len(student.accuracy)
+        curve = enumerate(student.accuracy[:epoch], start=1)
+        trial.set_user_attr(CURVE, [(at / epochs, float(value)) for at, value in curve])
+        if epoch < epochs:
             self._study.tell(trial, state=TrialState.PRUNED)
             return
         measures = student.measures(epoch)
         self._study.tell(trial, [measures[axis.name] for axis in self._axes])
-        self._complete.append(student.losses(self._axes))
-
-    def _promise(self, student: Student) -> float:
-        """What it would add to the hypervolume as the best of the five next to it in size."""
-        if len(self._complete) < 10:
-            return 0.0
-        done = np.array(self._complete)
-        own = np.array(student.losses(self._axes))
-        near = np.argsort(np.abs(np.log(done[:, 1] / own[1])))[:5]
-        hoped = np.array([done[near, 0].min(), *own[1:]])
-        corner = reference_losses(self._axes)
-        return pareto.hypervolume(np.vstack([done, hoped]), corner) - pareto.hypervolume(
-            done, corner
-        )
 
 
 class Never:

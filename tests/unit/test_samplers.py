@@ -18,7 +18,7 @@ LATER = {
     "nsga3": 30,
     "gp": 13,
     "qmc": 30,
-}  # trials; ehvi and gp draw 10 at random first
+}  # trials; ehvi draws 6 at random first, gp 10
 
 
 @pytest.mark.parametrize("kind", LATER)
