@@ -11,8 +11,8 @@ from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import State, TrialRecord
-from tune_distill.launch.carry import pack
 from tune_distill.launch.capacity import Capacity
+from tune_distill.launch.carry import pack
 from tune_distill.launch.limits import Hours
 from tune_distill.launch.listeners import Audience
 from tune_distill.launch.nodes import alive, require_shared

@@ -1,4 +1,4 @@
-"""A bucket's copy on this machine's disk: what is memory-mapped, appended to and renamed works there.
+"""A bucket's copy on this machine's disk, where files are memory-mapped, appended to and renamed.
 
     $TUNE_DISTILL_MIRROR, or else $XDG_CACHE_HOME or ~/.cache, and there tune-distill/mirrors
       s3/BUCKET/PATH/...     as in the bucket; the bucket is the truth, a mirror may be deleted
@@ -73,7 +73,7 @@ class Mirror:
         _each(lambda one: self._pull(folder / one[0], one[1]), there.items())
 
     def pull_file(self, file: Path) -> bool:
-        """Makes a small file what it is in the bucket; False, and none here, where it isn't there."""
+        """Makes a small file what it is in the bucket; False, and it goes, where it isn't there."""
         content = self.bucket.read(self.name(file))
         if content is None:
             file.unlink(missing_ok=True)

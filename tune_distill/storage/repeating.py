@@ -1,4 +1,4 @@
-"""Something that is done every few seconds in the background; its error is raised when asked for."""
+"""Something done every few seconds in the background; its error is raised when asked for."""
 
 from __future__ import annotations
 

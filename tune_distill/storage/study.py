@@ -1,4 +1,4 @@
-"""A study in an object store: its folder is this machine's copy, and `trials/` in the bucket the truth.
+"""A study in an object store: its folder is this machine's copy, the bucket's `trials/` the truth.
 
 driver   holds the lease, pulls the small files, pushes its own (journal, front ...) every 10 s
 worker   pulls its trial and what all trials need, pushes each rung at once and the checkpoint
