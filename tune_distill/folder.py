@@ -110,6 +110,10 @@ class StudyFolder:
         """A folder of a study's own shape inside it."""
         return replace(self, path=(self.path / name).resolve())
 
+    def beside(self, name: str) -> StudyFolder:
+        """Another study of the same storage."""
+        return StudyFolder(self.path.parent / name)
+
     def begun(self) -> bool:
         """Whether the study has been started."""
         return self.study.is_file()

@@ -165,8 +165,35 @@ def test_a_pull_makes_what_is_wanted_as_it_is_in_the_bucket(machine, bucket):
     here.mkdir(parents=True)
     for name in ("kept", "stale", "mine"):
         (here / name).write_text("old")
-    second.pull(here, lambda name: name != "mine")
+    second.pull(here, lambda name, _: name != "mine")
     assert {f.name: f.read_text() for f in here.iterdir()} == {"kept": "1", "mine": "old"}
+
+
+def test_who_looks_at_a_study_disturbs_nothing_that_runs_on_the_machine(machine, quick):
+    first = machine("first")
+    driver, reader = (StudyInBucket(first.root / "toy", Mirror(first.url)) for _ in range(2))
+    ended, running, gone = (driver.trial(number) for number in range(3))
+    for trial in (ended, running, gone):
+        trial.mkdir(parents=True)
+        (trial / "params.json").write_text("{}")
+        (trial / "trial.json").write_text("{}")
+    (driver.path / "journal.log").write_text("old")
+    first.push([running / "params.json", *ended.iterdir(), driver.path / "journal.log"])
+    (driver.path / "journal.log").write_text("newer than the bucket's")
+    reader.pull()
+    assert (running / "trial.json").is_file()  # just written, and not pushed yet
+    assert not list(gone.iterdir())  # of an older study
+    assert (driver.path / "journal.log").read_text() == "newer than the bucket's"
+    with driver.locked():  # the bucket is the truth
+        assert not (running / "trial.json").exists()
+        assert (driver.path / "journal.log").read_text() == "old"
+        (driver.path / "front.json").write_text("new")
+        reader.pull()
+        assert (driver.path / "front.json").read_text() == "new"
+    other = machine("second")
+    found = StudyInBucket(other.root / "toy", other)
+    found.pull()
+    assert (found.path / "front.json").read_text() == "new"
 
 
 def test_a_study_and_its_mirror_are_those_of_the_machine_that_unpickles_them(

@@ -92,6 +92,7 @@ def _work(job: Job[Any], config: Mapping[str, Any]) -> None:
         reason = ""
         try:
             with job.folder.keeping(number) as keep:
+                keep()
                 outcome, state = _attempt(job, params, folder, clock, keep), "complete"
         except StorageError:
             raise

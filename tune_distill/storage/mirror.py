@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,6 +30,7 @@ ROOT = "TUNE_DISTILL_MIRROR"
 _AT_ONCE = 8  # transfers
 T = TypeVar("T")
 R = TypeVar("R")
+Wanted = Callable[[str, Container[str]], bool]  # a file, by its name and all that are there
 _Manifest = Mapping[str, tuple[int, str]]  # size and SHA-256, by name
 
 
@@ -63,14 +64,15 @@ class Mirror:
         """A path of the copy as the object's name."""
         return path.relative_to(self.root).as_posix()
 
-    def pull(self, folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:
+    def pull(self, folder: Path, wanted: Wanted) -> None:
         """Makes the wanted files of a folder what they are in the bucket; others of them go."""
-        there = {n: s for n, s in self.bucket.names(self.name(folder)).items() if wanted(n)}
+        there = self.bucket.names(self.name(folder))
         for file in [f for f in folder.rglob("*") if f.is_file()]:
             name = file.relative_to(folder).as_posix()
-            if wanted(name) and name not in there:
-                file.unlink()
-        _each(lambda one: self._pull(folder / one[0], one[1]), there.items())
+            if name not in there and wanted(name, there):
+                file.unlink(missing_ok=True)
+        asked = [(folder / name, stat) for name, stat in there.items() if wanted(name, there)]
+        _each(lambda one: self._pull(*one), asked)
 
     def pull_file(self, file: Path) -> bool:
         """Makes a small file what it is in the bucket; False, and it goes, where it isn't there."""
@@ -95,7 +97,7 @@ class Mirror:
             if self._same.get(file) == state:
                 continue
             try:
-                self._push(file)
+                self.push_file(file)
             except FileNotFoundError:  # it went meanwhile
                 continue
             self._same[file] = state
@@ -106,7 +108,7 @@ class Mirror:
         text = json.dumps(manifest, indent=0).encode()
         kept = _manifest(path)
         if self.bucket.read(self.name(kept)) != text:
-            _each(lambda name: self._push(path / name), manifest)
+            _each(lambda name: self.push_file(path / name), manifest)
             self.bucket.write(self.name(kept), text)
         write_atomically(kept, text)
         return _digest(text)
@@ -175,7 +177,8 @@ class Mirror:
         if self.bucket.read(self.name(kept)) == text:  # and nobody has uploaded another meanwhile
             self.bucket.remove(self.name(kept))
 
-    def _push(self, file: Path) -> None:
+    def push_file(self, file: Path) -> None:
+        """Uploads a file."""
         with file.open("rb") as content:
             self.bucket.write(self.name(file), content)
 

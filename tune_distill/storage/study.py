@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from tune_distill.errors import StorageError
 from tune_distill.folder import StudyFolder, TrialRecord
-from tune_distill.lock import Owner, last, locked
+from tune_distill.lock import Owner, last, locked, owner
 from tune_distill.spec import StudySpec
 from tune_distill.storage import lease as leases
 from tune_distill.storage.lease import Lease
@@ -30,13 +30,7 @@ EVERY = 5.0  # seconds between looks at what a running trial has written
 STATE = ("checkpoint", "general")  # folders that an unended trial goes on from
 APART = (*STATE, "student")
 UNREAD = ("initialise.txt", "error.txt")  # for people, in the bucket
-LOCAL = (
-    "tune",
-    "outbox",
-    "artifacts",
-    "lock",
-    "journal.log.lock",
-)  # of this machine alone, as mlflow.db
+LOCAL = ("tune", "outbox", "artifacts", "lock", "journal.log.lock")  # stay here, as mlflow.db
 
 
 @dataclass(frozen=True)
@@ -71,13 +65,21 @@ class StudyInBucket(StudyFolder):
         """As of `StudyFolder`."""
         return StudyInBucket(self.path / name, self.mirror)
 
+    def beside(self, name: str) -> StudyInBucket:
+        """As of `StudyFolder`."""
+        return StudyInBucket(self.path.parent / name.strip("/"), self.mirror)
+
     def begun(self) -> bool:
         """Whether its document is in the bucket."""
         return self.mirror.bucket.read(self.mirror.name(self.study)) is not None
 
     def pull(self) -> None:
-        """Brings the study's files, but for students and what unended trials go on from."""
-        self.mirror.pull(self.path, _small)
+        """Brings the study's files, but for students, the journal and trials that may be running.
+
+        Nothing where a process of this machine owns the study: its copy is ahead of the bucket.
+        """
+        if owner(self.path / "lock") is None:
+            self.mirror.pull(self.path, _read)
 
     @contextmanager
     def locked(self, say: Callable[[str], None] = lambda _line: None) -> Iterator[Owner]:
@@ -94,14 +96,14 @@ class StudyInBucket(StudyFolder):
                 self.sync()
 
             try:
-                self.pull()
+                self.mirror.pull(self.path, _small)
                 with Repeating(leases.BEAT, beat) as keeper:
                     self._keepers.append(keeper)
                     yield me
-                self.sync()
+                beat()
             except BaseException:
                 with suppress(StorageError):
-                    self.sync()
+                    beat()
                 raise
             finally:
                 self._keepers.clear()
@@ -159,13 +161,13 @@ class StudyInBucket(StudyFolder):
         if not self.begun():
             return False
         folder = self.trial(number)
-        self.mirror.pull(folder, lambda name: not name.startswith((".", "student/")))
+        self.mirror.pull(folder, lambda name, _: not name.startswith((".", "student/")))
         self.mirror.pull_whole(folder / "student")
         return True
 
     def fetch_told(self, number: int) -> None:
         """Pulls the files of a trial, but no folder."""
-        self.mirror.pull(self.trial(number), lambda name: "/" not in name and name[0] != ".")
+        self.mirror.pull(self.trial(number), lambda name, _: "/" not in name and name[0] != ".")
 
     @contextmanager
     def keeping(self, number: int) -> Iterator[Callable[[], None]]:
@@ -198,7 +200,7 @@ class StudyInBucket(StudyFolder):
         folder.mkdir(parents=True, exist_ok=True)
         self._keep(record.number)
         super().write(record)
-        self.mirror.push([folder / "trial.json"])
+        self.mirror.push_file(folder / "trial.json")
         for state in STATE:
             if not (folder / state).is_dir():
                 self.mirror.bucket.remove(self.mirror.name(folder / state))
@@ -225,7 +227,7 @@ def _own(name: str) -> bool:
     return name not in (*LOCAL, "trials", "confirm") and not name.startswith("mlflow.db")
 
 
-def _small(name: str) -> bool:
+def _small(name: str, there: Container[str]) -> bool:
     """Whether a driver needs a file of a study's folder."""
     first, *rest = name.split("/")
     if any(part.startswith(".") for part in (first, *rest)):
@@ -233,6 +235,15 @@ def _small(name: str) -> bool:
     if first == "trials":
         return len(rest) > 1 and rest[1] not in (*APART, *UNREAD)
     return _own(first)
+
+
+def _read(name: str, there: Container[str]) -> bool:
+    """Whether who looks at a study needs a file of it: of trials that have ended, or are gone."""
+    if not name.startswith("trials/"):
+        return _small(name, there) and not name.startswith("journal.log")
+    trial = "/".join(name.split("/")[:2])
+    ended, begun = f"{trial}/trial.json" in there, f"{trial}/params.json" in there
+    return _small(name, there) and (ended or not begun)
 
 
 def _files(path: Path) -> Iterator[Path]:
