@@ -63,7 +63,7 @@ def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> N
     running = folder.owner()
     summary = {
         "study": document["name"],
-        "folder": str(folder.path),
+        "folder": folder.shown,
         "running": running and vars(running),
         "trials": wanted,
         **data["counts"],

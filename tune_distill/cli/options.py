@@ -65,5 +65,6 @@ def opened(study: str, storage: str) -> tuple[Any, dict[str, Any]]:
         raise SpecError(
             f"{storage}/{name}: the study has not been started; run tune-distill search {study}"
         )
-    listed = f"; started there are {', '.join(place.names())}" if place.names() else ""
+    started = place.names()
+    listed = f"; started there are {', '.join(started)}" if started else ""
     raise SpecError(f"{study}: no such study under {storage}{listed}")

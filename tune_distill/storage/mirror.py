@@ -102,6 +102,19 @@ class Mirror:
                 continue
             self._same[file] = state
 
+    def move(self, old: Path, new: Path, kept: Container[str], last: str) -> None:
+        """Gives a folder's objects other names, but for those that are kept; one of them last.
+
+        A store copies each; where that is cut short, `last` is still where it was.
+        """
+
+        def move(name: str) -> None:
+            self.bucket.copy(f"{self.name(old)}/{name}", f"{self.name(new)}/{name}")
+            self.bucket.remove(f"{self.name(old)}/{name}")
+
+        _each(move, [n for n in self.bucket.names(self.name(old)) if n not in kept and n != last])
+        move(last)
+
     def push_whole(self, path: Path) -> str:
         """Uploads a folder or a file with its manifest, if it is another; the manifest's digest."""
         manifest = {name: _hashed(path / name) for name in sorted(_files(path))}

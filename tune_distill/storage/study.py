@@ -128,13 +128,9 @@ class StudyInBucket(StudyFolder):
 
     def set_aside(self) -> str:
         """Copies the study's objects under another name; the copy here goes with them."""
-        bucket, name = self.mirror.bucket, self.mirror.name(self.path)
-        kept = super().set_aside()
-        for one in bucket.names(name):
-            if one != "lock":
-                bucket.copy(f"{name}/{one}", f"{Path(kept).name}/{one}")
-                bucket.remove(f"{name}/{one}")
-        return f"{self.mirror.url}: {Path(kept).name}"
+        kept = Path(super().set_aside())
+        self.mirror.move(self.path, kept, ("lock",), last="study.yaml")
+        return f"{self.mirror.url.partition('?')[0]}/{kept.name}"
 
     def borrow(self, spec: StudySpec) -> None:
         """Pulls what the index names; a torn entry is made again."""
