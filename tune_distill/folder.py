@@ -106,6 +106,10 @@ class StudyFolder:
         """The study's place, as people read it."""
         return str(self.path)
 
+    def resolved(self) -> Self:
+        """The same, wherever a process works."""
+        return replace(self, path=self.path.resolve())
+
     def within(self, name: str) -> Self:
         """A folder of a study's own shape inside it."""
         return replace(self, path=(self.path / name).resolve())

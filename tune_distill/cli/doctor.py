@@ -40,7 +40,7 @@ def doctor(storage: Storage = STORAGE, as_json: Json = False) -> None:
 def _facts(place: Place) -> dict[str, str]:
     import torch
 
-    folder, free = place.folder, shutil.disk_usage(_existing(place.folder)).free / 1e9
+    folder, free = place.folder.resolve(), shutil.disk_usage(_existing(place.folder)).free / 1e9
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -60,7 +60,9 @@ def _warnings(place: Place) -> list[str]:
 
     found = []
     if not os.access(_existing(place.folder), os.W_OK):
-        found.append(f"{place.folder} can't be written; choose another folder with --storage")
+        found.append(
+            f"{place.folder.resolve()} can't be written; choose another folder with --storage"
+        )
     if place.mirror and (why := place.mirror.bucket.unwritable()):
         found.append(why)
     if shutil.disk_usage(_existing(place.folder)).free < 5e9:

@@ -79,7 +79,7 @@ def search(
         TuneDistillError: another search runs the study; or its trials fail, all in the same way.
         KeyboardInterrupt: Ctrl-C; all that was done is kept.
     """
-    folder = at(storage).study(spec.name)
+    folder = at(storage).study(spec.name).resolved()
     if fresh and folder.begun():
         with folder.locked(say):
             say(f"{folder.shown} is kept as {folder.set_aside()}")

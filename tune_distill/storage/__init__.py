@@ -44,7 +44,7 @@ def at(storage: str | Path) -> Storage:
         SpecError: an object store that isn't there, or can't be reached.
     """
     if "://" not in str(storage):
-        return Storage(Path(storage).resolve())
+        return Storage(Path(storage))
     mirror = Mirror(str(storage).rstrip("/"))
     mirror.bucket.check()
     return Storage(mirror.root, mirror)
