@@ -95,7 +95,7 @@ def test_a_search_goes_through_the_bucket_alone_and_any_machine_can_read_it(
     assert not list((tmp_path / "other").rglob("weights"))
     assert (other.student(2) / "weights").read_text() == "of 2"
     assert [f.parent.name for f in (tmp_path / "other").rglob("weights")] == ["student"]
-    assert (other.path / "journal.log").is_file()
+    assert (tmp_path / "bucket" / "studies" / "toy" / "journal.log").is_file()
     assert other.owner() is None
     assert said == ["making signals"]
 
