@@ -4,6 +4,7 @@
      ├ SpecError                2  a study (YAML) that cannot be what its author meant
      ├ DataError                2  rows, columns or files that do not fit the task
      ├ TeacherError             2  a teacher that does not fit the task, or has not learned it
+     ├ StorageError             1  an object store that does not answer, or not any more
      ├ Diverged                 1  a training whose loss is no longer finite; its trial fails
      ├ NoFeasibleStudent        3  no student satisfies the constraints
      └ ExportMismatch           4  the exported model does not compute what the trained one does
@@ -46,6 +47,10 @@ class TeacherError(TuneDistillError):
     """A teacher that does not fit the task, or that has not learned it."""
 
     exit_code = 2
+
+
+class StorageError(TuneDistillError):
+    """An object store that does not answer, or not any more; the same command goes on."""
 
 
 class Diverged(TuneDistillError):  # noqa: N818 - reads as what it is

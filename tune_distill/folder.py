@@ -26,17 +26,19 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from tune_distill.errors import DataError
 from tune_distill.hardening import HARDENINGS, Hardening
+from tune_distill.lock import Owner, locked, owner
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
-from tune_distill.spec.knobs import TrialConfig
+from tune_distill.spec import StudySpec, TrialConfig
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -84,9 +86,83 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """The paths of one study, and its records."""
+    """The paths of one study, and its records.
+
+    `storage/study.py` overrides what is more than a path where the study is in an object store and
+    the folder is this machine's copy of it; here a folder is what every process sees.
+    """
 
     path: Path
+
+    everywhere = False  # whether every machine sees the study without a folder that is mounted
+
+    @property
+    def storage(self) -> str:
+        """Where the study is, as `--storage` takes it."""
+        return str(self.path.parent)
+
+    @property
+    def shown(self) -> str:
+        """The study's place, as people read it."""
+        return str(self.path)
+
+    def resolved(self) -> Self:
+        """The same, wherever a process works."""
+        return replace(self, path=self.path.resolve())
+
+    def within(self, name: str) -> Self:
+        """A folder of a study's own shape inside it."""
+        return replace(self, path=(self.path / name).resolve())
+
+    def beside(self, name: str) -> StudyFolder:
+        """Another study of the same storage."""
+        return StudyFolder(self.path.parent / name)
+
+    def begun(self) -> bool:
+        """Whether the study has been started."""
+        return self.study.is_file()
+
+    def locked(
+        self, say: Callable[[str], None] = lambda _line: None
+    ) -> AbstractContextManager[Owner]:
+        """Holds the study; as `lock.locked`. What is in the folder is current, and kept."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return locked(self.path / "lock")
+
+    def owner(self) -> Owner | None:
+        """Who runs the study just now."""
+        return owner(self.path / "lock")
+
+    def pull(self) -> None:
+        """Brings what is to be read of a study here, but for students."""
+
+    def ours(self) -> None:
+        """Raises what keeps the owner of the lock from going on, if anything does."""
+
+    def sync(self) -> None:
+        """Keeps what this process wrote of the study, but for trials."""
+
+    def set_aside(self) -> str:
+        """Moves a study out of the way, under a name of its own; returns where it is now."""
+        target = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
+        return str(self.path.rename(target))
+
+    def borrow(self, spec: StudySpec) -> None:
+        """Brings what earlier studies of such a task and teacher made into the cache."""
+
+    def lend(self, spec: StudySpec, paths: Iterable[Path]) -> None:
+        """Keeps what was made in the cache, for later studies."""
+
+    def fetch(self, number: int) -> bool:
+        """Brings a trial to where it goes on; False where the study isn't seen from here."""
+        return self.begun()
+
+    def fetch_told(self, number: int) -> None:
+        """Brings what a trial has told so far, but not what it goes on from."""
+
+    def keeping(self, number: int) -> AbstractContextManager[Callable[[], None]]:
+        """Keeps what a trial writes while it runs; what it yields keeps it at once."""
+        return nullcontext(lambda: None)
 
     @property
     def study(self) -> Path:
@@ -171,6 +247,12 @@ class StudyFolder:
         if robust is None or not robust.of_teacher:
             return self.teacher()
         return dict(self.hardened()).get(robust.in_teacher())
+
+    def unended(self) -> Iterator[tuple[int, Params]]:
+        """Number and parameters of each trial that has begun and not ended."""
+        for file in sorted((self.path / "trials").glob("*/params.json")):
+            if not (file.parent / "trial.json").is_file():
+                yield int(file.parent.name), json.loads(file.read_text(encoding="utf-8"))
 
     def records(self) -> list[TrialRecord]:
         """The records of all ended trials, by number."""

@@ -30,28 +30,32 @@ class Owner:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Holds a study's lock.
+def locked(file: Path) -> Iterator[Owner]:
+    """Holds a study's lock; yields its owner, this process.
 
     Raises:
         TuneDistillError: another search holds it.
     """
     with file.open("a+", encoding="utf-8") as handle:
         if not _take(handle):
-            first = _read(handle)
-            named = f" (process {first.pid} on {first.host}, since {first.since})" if first else ""
-            raise TuneDistillError(
-                f"{file.parent}: another search runs this study{named}; "
-                "wait for it or stop it, or give this one another name"
-            )
+            raise taken(str(file.parent), _read(handle))
         me = Owner(socket.gethostname(), os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         handle.truncate(0)
         handle.write(json.dumps(asdict(me)))
         handle.flush()
         try:
-            yield
+            yield me
         finally:
             handle.truncate(0)
+
+
+def taken(study: str, first: Owner | None) -> TuneDistillError:
+    """The refusal of a second search."""
+    named = f" (process {first.pid} on {first.host}, since {first.since})" if first else ""
+    return TuneDistillError(
+        f"{study}: another search runs this study{named}; "
+        "wait for it or stop it, or give this one another name"
+    )
 
 
 def owner(file: Path) -> Owner | None:
@@ -59,6 +63,15 @@ def owner(file: Path) -> Owner | None:
     try:
         with file.open("r+", encoding="utf-8") as handle:
             return None if _take(handle) else _read(handle)
+    except FileNotFoundError:
+        return None
+
+
+def last(file: Path) -> Owner | None:
+    """Who holds a lock, or held it when it was killed; None where it was let go."""
+    try:
+        with file.open(encoding="utf-8") as handle:
+            return _read(handle)
     except FileNotFoundError:
         return None
 

@@ -1,7 +1,7 @@
 """A search of trials that sleep instead of training, for the launcher's tests.
 
 python launch_study.py STORAGE TRIALS NAP FOLDER [ADDRESS]    runs it as a driver of its own, with
-    Ray's files in a folder, or on a cluster
+    Ray's files in a folder, or on a cluster; of an object store, `ran` is beside the mirrors
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ from tune_distill.launch.standing import Standing
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
+from tune_distill.storage import lease
+from tune_distill.storage.mirror import mirrors
 
 EPOCHS = 3
 DOCUMENT: dict[str, Any] = {
@@ -63,18 +66,22 @@ def run(
 ) -> Outcome:
     """Three epochs; the rungs are the checkpoint. `inputs` says which trial meets which fault.
 
-    Each line of the study's `ran` is an epoch: `trial epoch process`.
+    Each line of the study's `ran` (or `log`, for all machines) is an epoch: `trial epoch process`.
     """
+    if signals := inputs.get("signals"):
+        assert (signals / "values").read_text() == "signals"
     number, rungs = int(folder.name), list(read_rungs(folder))
     for epoch in range(len(rungs) + 1, EPOCHS + 1):
         time.sleep(inputs.get("nap", 0.0))
-        with (folder.parents[1] / "ran").open("a") as log:
+        with Path(inputs.get("log", folder.parents[1] / "ran")).open("a") as log:
             log.write(f"{number} {epoch} {os.getpid()}\n")
         rungs.append(Rung(epoch, epoch, accuracy(params), {"total": 1.0 / epoch}, seconds=2.0))
         write_atomically(folder / "rungs.json", json.dumps([vars(rung) for rung in rungs]))
         report(rungs[-1])
         if epoch >= 2:
-            _fault(inputs.get("faults", {}).get(number), folder)
+            _fault(inputs.get("faults", {}).get(number), folder, inputs)
+    (folder / "student").mkdir(exist_ok=True)
+    (folder / "student" / "weights").write_text(f"of {number}")
     return Outcome(accuracy(params), size(params), parameters=1, flops=1.0)
 
 
@@ -88,8 +95,16 @@ def size(params: Params) -> float:
     return int(params["student.layers"] or 0) * int(params["student.hidden_size"] or 0) / 10
 
 
-def _fault(kind: str | None, folder: Path) -> None:
+def _fault(kind: str | None, folder: Path, inputs: dict[str, Any]) -> None:
     met = folder / "met"
+    if kind == "lost with its disk" and not Path(inputs["met"]).exists():
+        Path(inputs["met"]).touch()
+        shutil.rmtree(os.environ["TUNE_DISTILL_MIRROR"])
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "bucket away" and not Path(inputs["met"]).exists():
+        Path(inputs["met"]).touch()
+        Path(inputs["bucket"]).rename(f"{inputs['bucket']}.away")
+        Path(inputs["bucket"]).touch()
     if kind == "nan":
         raise Diverged("the loss is nan after 2 updates")
     if kind == "bug":
@@ -105,13 +120,20 @@ def _fault(kind: str | None, folder: Path) -> None:
 
 
 class Prepare:
-    """Stands for `prepare.prepare`: what the trials get."""
+    """Stands for `prepare.prepare`: what the trials get; `signals=True` are made in the cache."""
 
     def __init__(self, **inputs: Any) -> None:
         self.inputs = inputs
 
     def __call__(self, spec: StudySpec, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
-        return self.inputs
+        if not self.inputs.get("signals"):
+            return self.inputs
+        signals = cache / "signals" / "abc"
+        if not signals.exists():
+            say("making signals")
+            signals.mkdir(parents=True)
+            (signals / "values").write_text("signals")
+        return {**self.inputs, "signals": signals}
 
 
 def prepare_elsewhere(spec: StudySpec, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
@@ -124,7 +146,7 @@ def prepare_elsewhere(spec: StudySpec, cache: Path, say: Callable[[str], None]) 
 
 
 def launch(
-    storage: Path,
+    storage: Path | str,
     trials: int,
     inputs: dict[str, Any],
     *,
@@ -162,7 +184,11 @@ def main() -> None:
     if address:
         where = {"address": address[0]}
     try:
-        launch(Path(storage), int(trials), {"nap": float(nap)}, **where)
+        inputs: dict[str, Any] = {"nap": float(nap)}
+        if "://" in storage:
+            lease.BEAT = 0.2
+            inputs |= {"log": str(mirrors().parent / "ran"), "signals": True}
+        launch(storage, int(trials), inputs, **where)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -90,9 +90,16 @@ def test_a_wheel_that_differs_has_another_name(asked, tmp_path):
         assert build[0].isdigit()
 
 
+def test_a_bucket_is_handed_on_as_it_is():
+    url = "s3://shelf/studies?endpoint_override=http%3A%2F%2Fstore%3A9000"
+    asked = Submission({"name": "toy"}, url, "http://mlflow:5000")
+    assert shlex.split(jobs.entrypoint(asked))[7:9] == ["--storage", url]
+
+
 @pytest.mark.parametrize(
     ("address", "storage", "uri", "line"),
     [
+        (ADDRESS, "s3://k:secret@b/s", "http://m", r"--storage s3://b/s: has credentials in it.*"),
         ("auto", "/s", "http://m", r"--address auto: jobs are submitted to the cluster's dashb.*"),
         (ADDRESS, "s", "http://m", r"--storage s: give the absolute path of a folder that every.*"),
         (ADDRESS, "/s", "sqlite:///m.db", r"--tracking-uri sqlite:.*: a job's runs go to a serv.*"),

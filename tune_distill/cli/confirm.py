@@ -60,14 +60,13 @@ def confirm(
     from tune_distill.forms.onnx import require
     from tune_distill.launch.confirm import Asked
     from tune_distill.launch.confirm import confirm as launch
-    from tune_distill.lock import locked
     from tune_distill.spec import resolve
 
     if onnx or int8:
         require("--int8" if int8 else "--onnx")
     folder, document = opened(study, storage)
     spec = resolve(document)
-    with locked(folder.path / "lock"):  # its front stands still
+    with folder.locked(say):  # its front stands still
         try:
             told = launch(
                 spec,
@@ -146,7 +145,7 @@ def _file(spec: StudySpec, folder: StudyFolder, told: Mapping[str, Any], uri: st
     from tune_distill.launch.confirm import CONFIRM
     from tune_distill.track import Tracker
 
-    own = type(folder)(folder.path / CONFIRM)
+    own = folder.within(CONFIRM)
     files = {name: folder.path / name for name in (REPORT, PAGE)}
     write_atomically(files[PAGE], page(told))
     with _tracker(spec, folder, own, uri, say) as tracker:

@@ -8,17 +8,24 @@ import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tune_distill.cli.options import STORAGE, Json, Storage
+
+if TYPE_CHECKING:
+    from tune_distill.storage import Storage as Place
 
 PACKAGES = ("torch", "transformers", "datasets", "ray", "optuna", "mlflow", "moocore", "plotly")
 
 
 def doctor(storage: Storage = STORAGE, as_json: Json = False) -> None:
     """Show versions, processors, memory and storage, and what would stand in a search's way."""
-    facts, warnings = _facts(storage), _warnings(storage)
+    from tune_distill.storage import at
+
+    place = at(storage)
+    facts, warnings = _facts(place), _warnings(place)
     if as_json:
         typer.echo(json.dumps({"facts": facts, "warnings": warnings}, indent=2))
     else:
@@ -30,10 +37,10 @@ def doctor(storage: Storage = STORAGE, as_json: Json = False) -> None:
             typer.echo("ready          nothing stands in the way")
 
 
-def _facts(storage: Path) -> dict[str, str]:
+def _facts(place: Place) -> dict[str, str]:
     import torch
 
-    free = shutil.disk_usage(_existing(storage)).free / 1e9
+    folder, free = place.folder.resolve(), shutil.disk_usage(_existing(place.folder)).free / 1e9
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -42,18 +49,23 @@ def _facts(storage: Path) -> dict[str, str]:
         "cpus": str(_cpus()),
         "memory": f"{memory:.0f} GB",
         "gpus": ", ".join(gpus) or "none",
-        "storage": f"{storage.resolve()} ({free:.0f} GB free)",
+        "storage": f"{place.mirror.url}, copied to {folder}" if place.mirror else str(folder),
+        "free": f"{free:.0f} GB",
         "hub": "offline (HF_HUB_OFFLINE)" if os.environ.get("HF_HUB_OFFLINE") == "1" else "online",
     }
 
 
-def _warnings(storage: Path) -> list[str]:
+def _warnings(place: Place) -> list[str]:
     import torch
 
     found = []
-    if not os.access(_existing(storage), os.W_OK):
-        found.append(f"{storage.resolve()} can't be written; choose another folder with --storage")
-    if shutil.disk_usage(_existing(storage)).free < 5e9:
+    if not os.access(_existing(place.folder), os.W_OK):
+        found.append(
+            f"{place.folder.resolve()} can't be written; choose another folder with --storage"
+        )
+    if place.mirror and (why := place.mirror.bucket.unwritable()):
+        found.append(why)
+    if shutil.disk_usage(_existing(place.folder)).free < 5e9:
         found.append("less than 5 GB of disk are free; a teacher's signals may need more")
     if torch.version.cuda and not torch.cuda.is_available():
         found.append("torch is built for CUDA and sees no GPU: trials run on the CPU")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tune_distill.cli.options import STORAGE, Json, Storage, Study, opened, say
+
+if TYPE_CHECKING:
+    from tune_distill.folder import StudyFolder
 
 
 def front(
@@ -30,9 +33,10 @@ def front(
     from tune_distill.plots import as_json as written
     from tune_distill.plots.data import measured
 
-    data = _data(study, storage)
+    folder, document = opened(study, storage)
+    data = _data(folder, document)
     if html is not None:
-        _report(html, data, opened(study, storage)[1])
+        _report(html, data, document)
     if as_json:
         typer.echo(written(data))
     elif as_csv:
@@ -53,15 +57,13 @@ def _report(path: Path, data: dict[str, Any], document: dict[str, Any]) -> None:
 
 def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> None:
     """Show a search's progress: trials by state, the front's size and hypervolume."""
-    from tune_distill.lock import owner
-
     folder, document = opened(study, storage)
-    data = _data(study, storage)
+    data = _data(folder, document)
     wanted = int((document.get("search") or {}).get("trials", 20))
-    running = owner(folder.path / "lock")
+    running = folder.owner()
     summary = {
         "study": document["name"],
-        "folder": str(folder.path),
+        "folder": folder.shown,
         "running": running and vars(running),
         "trials": wanted,
         **data["counts"],
@@ -75,11 +77,10 @@ def status(study: Study, storage: Storage = STORAGE, as_json: Json = False) -> N
         typer.echo(f"{name:<12} {_shown(value)}")
 
 
-def _data(study: str, storage: Path) -> dict[str, Any]:
+def _data(folder: StudyFolder, document: dict[str, Any]) -> dict[str, Any]:
     from tune_distill.plots import study_data
     from tune_distill.spec import resolve
 
-    folder, document = opened(study, storage)
     return study_data(folder, resolve(document))
 
 

@@ -12,7 +12,10 @@ Study = Annotated[str, typer.Argument(help="A study: YAML file, shipped name, na
 Overrides = Annotated[
     list[str], typer.Option("--set", help="Override a key of the study, as in search.trials=8.")
 ]
-Storage = Annotated[Path, typer.Option("--storage", help="The folder that holds the studies.")]
+Storage = Annotated[
+    str,
+    typer.Option("--storage", help="Where studies live: a folder, or s3://BUCKET/PATH, gs:// ."),
+]
 Address = Annotated[
     str | None, typer.Option("--address", help="A Ray cluster; by default this machine.")
 ]
@@ -21,7 +24,7 @@ TrackingUri = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-STORAGE = Path("studies")
+STORAGE = "studies"
 
 
 def say(line: str) -> None:
@@ -30,12 +33,12 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def opened(study: str, storage: Path) -> tuple[Any, dict[str, Any]]:
+def opened(study: str, storage: str) -> tuple[Any, dict[str, Any]]:
     """The folder of a study that has been started, and the document that it runs.
 
     Args:
         study: a folder, the name of a study under `storage`, a YAML file or a shipped name.
-        storage: the folder that holds the studies.
+        storage: where the studies are, as `--storage` takes it.
 
     Returns:
         (StudyFolder, document)
@@ -46,19 +49,22 @@ def opened(study: str, storage: Path) -> tuple[Any, dict[str, Any]]:
     from tune_distill.errors import SpecError
     from tune_distill.folder import StudyFolder
     from tune_distill.spec.load import find, read, shipped
+    from tune_distill.storage import at
 
-    for path in (Path(study), storage / study):
-        if (path / "study.yaml").is_file():
-            folder = StudyFolder(path)
+    place = at(storage)
+    for folder in (StudyFolder(Path(study)), place.study(study)):
+        if folder.begun():
+            folder.pull()
             return folder, read(folder.study)
     if Path(study).is_file() or study in shipped():
         name = str(read(find(study)).get("name", ""))
-        folder = StudyFolder(storage / name)
-        if folder.study.is_file():
+        folder = place.study(name)
+        if folder.begun():
+            folder.pull()
             return folder, read(folder.study)
         raise SpecError(
-            f"{folder.path}: the study has not been started; run tune-distill search {study}"
+            f"{storage}/{name}: the study has not been started; run tune-distill search {study}"
         )
-    started = sorted(p.parent.name for p in storage.glob("*/study.yaml"))
+    started = place.names()
     listed = f"; started there are {', '.join(started)}" if started else ""
     raise SpecError(f"{study}: no such study under {storage}{listed}")

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from functools import partial
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,30 +71,33 @@ def again() -> str:
     """This command, to be run again: without --fresh, which would begin anew, and passwords."""
     from tune_distill.track.uri import redacted
 
-    kept = [redacted(a) if "://" in a else a for a in sys.argv[1:] if a != "--fresh"]
+    storages = [b for a, b in pairwise(["", *sys.argv[1:]]) if a == "--storage"]  # have no secrets
+    told = [a for a in sys.argv[1:] if a != "--fresh"]
+    kept = [redacted(a) if "://" in a and a not in storages else a for a in told]
     return shlex.join(["tune-distill", *kept])
 
 
 def _conclude(
-    spec: StudySpec, standing: Standing, storage: Path, uri: str | None, as_json: bool
+    spec: StudySpec, standing: Standing, storage: str, uri: str | None, as_json: bool
 ) -> None:
     """Where the front is, and what to do with it."""
+    from tune_distill.storage import at as place
     from tune_distill.track.uri import redacted
 
-    folder = storage / spec.name
+    folder = place(storage).study(spec.name)
     if as_json:
         summary = {
             "study": spec.name,
-            "folder": str(folder),
+            "folder": folder.shown,
             "trials": len(standing.records),
             **standing.states,
             "front": list(standing.front),
             "hypervolume": standing.hypervolume,
         }
         typer.echo(json.dumps(summary))
-    at = "" if storage == STORAGE else f" --storage {shlex.quote(str(storage))}"
-    say(f"front: {folder / 'front.html'} ({len(standing.front)} students)")
-    ui = f"mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}"
+    at = "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"
+    say(f"front: {folder.path / 'front.html'} ({len(standing.front)} students)")
+    ui = f"mlflow ui --backend-store-uri sqlite:///{folder.path / 'mlflow.db'}"
     say(f"mlflow: {redacted(uri) if uri else ui}")
     if standing.front:
         say(f"export: tune-distill export {spec.name} --pick knee{at}")

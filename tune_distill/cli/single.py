@@ -11,13 +11,15 @@ from pathlib import Path
 from tune_distill import prepare, trial
 from tune_distill.errors import DataError, SpecError
 from tune_distill.folder import Rung
+from tune_distill.launch.preparing import Kept
 from tune_distill.outcome import Outcome
 from tune_distill.space import Distribution, Scalar, at_random
 from tune_distill.spec import load
+from tune_distill.storage import at
 
 
 def train_single(
-    config: Path, to: Path | None, storage: Path, say: Callable[[str], None]
+    config: Path, to: Path | None, storage: str, say: Callable[[str], None]
 ) -> tuple[Outcome, Path]:
     """Trains the student of a config in which every knob is a value.
 
@@ -39,7 +41,8 @@ def train_single(
     target = to or Path("students") / spec.name
     if target.exists():
         raise DataError(f"{target}: exists already; choose another folder with --to")
-    inputs = prepare.prepare(spec, storage / "cache", say)
+    folder = at(storage).study(spec.name)
+    inputs = Kept(prepare.prepare, folder)(spec, folder.cache, say).opened()
     if reasons := prepare.infeasible(spec, inputs, params):
         raise SpecError([f"{config}: {reason}" for reason in reasons])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,17 +50,17 @@ def train_single(
     def report(rung: Rung) -> None:
         say(f"epoch {rung.epoch}: accuracy {rung.accuracy:.4f}, {rung.seconds:.0f} s")
 
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as work:
         outcome = trial.run(
             spec,
             params,
             inputs,
-            Path(folder),
+            Path(work),
             report,
             threads=spec.resources.threads,
             device=spec.resources.device,
         )
-        (Path(folder) / "student").rename(target)
+        (Path(work) / "student").rename(target)
     return outcome, target
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from tune_distill.cli.options import STORAGE, Json, Overrides, Storage, say
+
+if TYPE_CHECKING:
+    from tune_distill.prepare import CheckedTeacher
+    from tune_distill.spec import StudySpec
 
 app = typer.Typer(no_args_is_help=True, help="Fit, check or cache a study's teacher.")
 
@@ -21,11 +26,9 @@ def fit(
     storage: Storage = STORAGE,
 ) -> None:
     """Fine-tune the teacher on the task, or find it in the cache; print its folder."""
-    from tune_distill import prepare
     from tune_distill.spec.load import find, load
 
-    spec = load(find(study), overrides)
-    typer.echo(str(prepare.prepare_teacher(spec, storage / "cache", say).folder))
+    typer.echo(str(_checked(load(find(study), overrides), storage).folder))
 
 
 @app.command("check")
@@ -36,11 +39,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Measure the teacher on the search split; refuse one that has not learned the task."""
-    from tune_distill import prepare
     from tune_distill.spec.load import find, load
 
-    spec = load(find(study), overrides)
-    found = prepare.prepare_teacher(spec, storage / "cache", say).check
+    found = _checked(load(find(study), overrides), storage).check
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
@@ -60,7 +61,22 @@ def cache(
 ) -> None:
     """Compute the teacher's signals that the study's methods need; print their folder."""
     from tune_distill import prepare
+    from tune_distill.launch.preparing import Kept
     from tune_distill.spec.load import find, load
+    from tune_distill.storage import at
 
-    inputs = prepare.prepare(load(find(study), overrides), storage / "cache", say)
+    spec = load(find(study), overrides)
+    folder = at(storage).study(spec.name)
+    inputs = Kept(prepare.prepare, folder)(spec, folder.cache, say).opened()
     typer.echo(str(inputs.signals or "no method of this study has a use for a teacher's signals"))
+
+
+def _checked(spec: StudySpec, storage: str) -> CheckedTeacher:
+    from tune_distill import prepare
+    from tune_distill.storage import at
+
+    folder = at(storage).study(spec.name)
+    folder.borrow(spec)
+    found = prepare.prepare_teacher(spec, folder.cache, say)
+    folder.lend(spec, [found.folder, found.task.folder])
+    return found

@@ -99,8 +99,8 @@ def _shared_knobs(spec: StudySpec) -> list[str]:
 
 def exporting(folder: StudyFolder, uri: str | None) -> str:
     """The command that exports a front's knee."""
-    storage = folder.path.parent
-    at = [] if storage == STORAGE.resolve() else ["--storage", str(storage)]
+    storage = folder.storage
+    at = [] if storage == str(Path(STORAGE).resolve()) else ["--storage", storage]
     to = ["--tracking-uri", redacted(uri)] if uri else []
     return shlex.join(["tune-distill", "export", folder.path.name, "--pick", "knee", *at, *to])
 

@@ -27,6 +27,7 @@ from tune_distill.folder import StudyFolder, TrialRecord, write_atomically
 from tune_distill.forms import Wanted
 from tune_distill.front import Front
 from tune_distill.launch.confirmed import models_of, numbers, teacher_look, timed
+from tune_distill.launch.preparing import Kept
 from tune_distill.launch.search import Listen, repeat
 from tune_distill.prepare import Inputs
 from tune_distill.spec import StudySpec
@@ -76,8 +77,9 @@ def confirm(
         SpecError: a trial that was asked for is not complete.
         TuneDistillError: the trials of every model failed; or as `search`.
     """
-    own = StudyFolder((folder.path / CONFIRM).resolve())
-    inputs = prepare.prepare(spec, folder.cache, say)
+    own = folder.within(CONFIRM)
+    own.pull()
+    inputs = Kept(prepare.prepare, folder)(spec, folder.cache, say).opened()
     slots = _plan(spec, folder, own, asked, inputs, say)
     records = {record.number: record for record in folder.records()}
     trials = {slot.number: slot.params for slot in slots}
@@ -102,6 +104,7 @@ def confirm(
         num_cpus=num_cpus,
         temporary=temporary,
     )
+    own.pull()
     _catch_up(spec, own, slots, run, inputs, say)
     taught = teacher_look(spec, inputs, own, asked.attacked_rows, say)
     models = models_of(own, slots, records, run, say)
@@ -119,6 +122,7 @@ def confirm(
         trials=numbers(slots),
     )
     write_atomically(folder.path / REPORT, json.dumps(told, indent=1))
+    own.sync()
     return told
 
 
@@ -187,4 +191,7 @@ def _catch_up(
     if late:
         say(f"reading the held-out rows with {len(late)} students that were trained before")
     for slot in late:
-        run.read(spec, slot.params, inputs, own.trial(slot.number), prepare.own_device())
+        own.fetch(slot.number)
+        with own.keeping(slot.number) as keep:
+            run.read(spec, slot.params, inputs, own.trial(slot.number), prepare.own_device())
+            keep()

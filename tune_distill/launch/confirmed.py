@@ -86,6 +86,8 @@ def timed(
             reads = reading.find(inputs.readings, TrialConfig.from_params(slot.params).student)
             rows = tasks.open_prepared(reads.task).search
             student = run.student(slot.params, folder)
+            if not slot.found:
+                student = own.student(slot.number)
             ready[name] = latency.Timed(student, rows, run.wanted(slot.params))
     return latency.timings(own.path / latency.FILE, ready, say)
 

@@ -1,7 +1,7 @@
 """What a search does once before its trials, as one task of the cluster: where a trial could run.
 
 The driver's own machine may be a head without a GPU. The task gets what a trial gets, writes into
-the storage that all nodes see, and returns kilobytes.
+the storage, and returns kilobytes.
 """
 
 from __future__ import annotations
@@ -9,16 +9,35 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import ray
 from ray.exceptions import RayTaskError
 
+from tune_distill.folder import StudyFolder
+from tune_distill.launch.carry import Carried, Plain, pack
 from tune_distill.launch.worker import Inputs
 from tune_distill.spec import StudySpec
 
 Prepare = Callable[[StudySpec, Path, Callable[[str], None]], Inputs]
+
+
+@dataclass(frozen=True)
+class Kept(Generic[Inputs]):
+    """`prepare`, around which the study's storage lends what is there and keeps what is made."""
+
+    prepare: Prepare[Inputs]
+    folder: StudyFolder
+
+    def __call__(
+        self, spec: StudySpec, cache: Path, say: Callable[[str], None]
+    ) -> Plain[Inputs] | Carried[Inputs]:
+        """Prepares here: the cache is this machine's."""
+        self.folder.borrow(spec)
+        made = self.prepare(spec, self.folder.cache, say)
+        return pack(made, self.folder, spec)
 
 
 def on_cluster(

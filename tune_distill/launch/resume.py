@@ -5,9 +5,7 @@ What changes what a trial is worth may not change; the budget and the machine ma
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tune_distill.errors import SpecError
@@ -39,14 +37,7 @@ def admit(folder: StudyFolder, document: Mapping[str, Any]) -> None:
                 ]
             )
     write_atomically(folder.study, dump(document))
-
-
-def set_aside(path: Path) -> Path | None:
-    """Moves a study's folder out of the way, under a name of its own; its new path."""
-    if not path.exists():
-        return None
-    target = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
-    return path.rename(target)
+    folder.sync()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from tune_distill.errors import TuneDistillError
 from tune_distill.folder import State, TrialRecord
 from tune_distill.launch.capacity import Capacity
+from tune_distill.launch.carry import pack
 from tune_distill.launch.limits import Hours
 from tune_distill.launch.listeners import Audience
 from tune_distill.launch.nodes import alive, require_shared
@@ -74,7 +75,8 @@ class Rounds:
                 ray_session(self.spec.resources, address, num_cpus, temporary),
                 interruptible() as self.watch.interrupted,
             ):
-                require_shared(self.job.folder.path, alive())
+                if not self.job.folder.everywhere:
+                    require_shared(self.job.folder.path, alive())
                 self.asker.room = Capacity(self.spec.resources, elastic=address is not None)
                 while self._left() > 0 and not self.asker.exhausted and not self.hours.over():
                     self._round()
@@ -104,10 +106,11 @@ class Rounds:
         self.asker.requeue()
 
     def _fit(self) -> None:
-        job, resources = self.job, self.spec.resources
+        resources = self.spec.resources
+        packed = pack(self.job, self.job.folder)
 
         def trial(config: dict[str, Any]) -> None:
-            work(job, config)
+            work(packed, config)
 
         share = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         tune.Tuner(
@@ -122,7 +125,7 @@ class Rounds:
             ),
             run_config=tune.RunConfig(
                 name="tune",
-                storage_path=str(job.folder.path),
+                storage_path=str(self.job.folder.path),
                 failure_config=tune.FailureConfig(max_failures=self.spec.search.max_failures),
                 callbacks=[self.watch],
                 verbose=0,
@@ -133,6 +136,8 @@ class Rounds:
         return self.spec.search.trials - len(self.records)
 
     def _ended(self, record: TrialRecord) -> None:
+        self.job.folder.ours()
+        self.job.folder.fetch_told(record.number)
         self.records[record.number] = record
         self.watch.changed()
         self.audience.ended(record)

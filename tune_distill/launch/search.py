@@ -16,18 +16,18 @@ from typing import Any
 from tune_distill.folder import StudyFolder, write_atomically
 from tune_distill.launch.listeners import Audience, Listener
 from tune_distill.launch.nodes import Node, alive, require_shared
-from tune_distill.launch.preparing import Prepare, on_cluster
-from tune_distill.launch.resume import admit, set_aside
+from tune_distill.launch.preparing import Kept, Prepare, on_cluster
+from tune_distill.launch.resume import admit
 from tune_distill.launch.rounds import Rounds
 from tune_distill.launch.session import ray_session
 from tune_distill.launch.standing import Standing
 from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run
-from tune_distill.lock import locked
 from tune_distill.scheduler import EarlyStopping
 from tune_distill.searcher import AskTell, Given, add_known, open_study
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, dump
 from tune_distill.spec.stopping import StoppingSpec
+from tune_distill.storage import at
 
 Listen = Callable[[StudyFolder, Inputs], AbstractContextManager[Sequence[Listener]]]
 
@@ -35,7 +35,7 @@ Listen = Callable[[StudyFolder, Inputs], AbstractContextManager[Sequence[Listene
 def search(
     spec: StudySpec,
     document: Mapping[str, Any],
-    storage: Path,
+    storage: Path | str,
     *,
     prepare: Prepare[Inputs],
     run: Run[Inputs],
@@ -55,7 +55,7 @@ def search(
     Args:
         spec: the study.
         document: what `spec` was read from, overrides applied; kept as study.yaml.
-        storage: the folder of all studies.
+        storage: the folder of all studies, or the URL of an object store's.
         prepare: makes, once, what all trials need; on a cluster a task does it.
         run: a trial, on a worker; a function that can be pickled.
         read_rungs: what a trial has reported so far, from its folder.
@@ -79,12 +79,11 @@ def search(
         TuneDistillError: another search runs the study; or its trials fail, all in the same way.
         KeyboardInterrupt: Ctrl-C; all that was done is kept.
     """
-    folder = StudyFolder((storage / spec.name).resolve())
-    if fresh and folder.path.exists():
-        with locked(folder.path / "lock"):
-            say(f"{folder.path} is kept as {set_aside(folder.path)}")
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with locked(folder.path / "lock"):
+    folder = at(storage).study(spec.name).resolved()
+    if fresh and folder.begun():
+        with folder.locked(say):
+            say(f"{folder.shown} is kept as {folder.set_aside()}")
+    with folder.locked(say):
         admit(folder, document)
         inputs = _prepared(prepare, check, spec, folder, say, address)
         with listen(folder, inputs) as listeners:
@@ -137,13 +136,13 @@ def repeat(
         TuneDistillError: another process runs them; or they fail, all in the same way.
         KeyboardInterrupt: Ctrl-C; all that was done is kept.
     """
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with locked(folder.path / "lock"):
+    with folder.locked(say):
         total = len({*trials, *(record.number for record in folder.records())})
         whole = {"trials": total, "max_hours": None, "stop_early": StoppingSpec()}
         budget = spec.search.model_copy(update=whole)
         spec = spec.model_copy(update={"search": budget})
         write_atomically(folder.study, dump(document))
+        folder.sync()
         with listen(folder, inputs) as listeners:
             job = Job(dump(document), folder, inputs, run, read_rungs)
             ask = partial(Given, trials, folder)
@@ -161,10 +160,12 @@ def _prepared(
     address: str | None,
 ) -> Inputs:
     """What all trials need; made in this process, or on a node of the cluster."""
+    keeping = Kept(prepare, folder)
     if address is None:
-        return prepare(spec, folder.cache, say)
+        return keeping(spec, folder.cache, say).opened()
     with ray_session(spec.resources, address):
         nodes = alive()
         check(nodes)
-        require_shared(folder.path, nodes)
-        return on_cluster(prepare, spec, folder.cache, say)
+        if not folder.everywhere:
+            require_shared(folder.path, nodes)
+        return on_cluster(keeping, spec, folder.cache, say).opened(light=True)

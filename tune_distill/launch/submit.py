@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.spec import dump
+from tune_distill.storage.bucket import Bucket
 from tune_distill.track.uri import served
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Submission:
     """What is asked of the cluster."""
 
     document: Mapping[str, Any]  # the study's, overrides applied
-    storage: str  # a folder that every node of the cluster sees
+    storage: str  # a folder that every node of the cluster sees, or an object store's URL
     tracking_uri: str  # an MLflow server that the head reaches
     wheel: Path | None = None  # our code; None: a checkout's own, or the published version
 
@@ -136,10 +137,12 @@ def _check(address: str, asked: Submission) -> None:
             f"--address {address}: jobs are submitted to the cluster's dashboard, as in "
             "http://HEAD:8265 (ray dashboard cluster.yaml opens one to here)"
         )
-    if not Path(asked.storage).is_absolute():
+    if "://" in asked.storage:
+        Bucket(asked.storage).refuse_secrets()  # it need not be reached from here
+    elif not Path(asked.storage).is_absolute():
         problems.append(
             f"--storage {asked.storage}: give the absolute path of a folder that every node of "
-            "the cluster sees"
+            "the cluster sees, or s3://BUCKET/PATH"
         )
     server = urlsplit(asked.tracking_uri)
     if not served(asked.tracking_uri):

@@ -112,8 +112,8 @@ class Watch(Callback):
         self._heard[trial.trial_id] = time.monotonic()
         if "halt" in result:
             self._halt = TuneDistillError(
-                f"the study's storage cannot be written ({result['halt']}); make room, and the "
-                "same command goes on"
+                f"the study's storage cannot be used ({result['halt']}); mend or make room, and "
+                "the same command goes on"
             )
         if rung := rung_of(result):
             self._reported(trial.config["number"], rung)

@@ -24,7 +24,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ray import tune
 
+from tune_distill.errors import StorageError
 from tune_distill.folder import Rung, State, StudyFolder, TrialRecord, write_atomically
+from tune_distill.launch.carry import Carried, Plain
 from tune_distill.launch.limits import OverTime, check_time
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
@@ -67,12 +69,19 @@ class Job(Generic[Inputs]):
     read_rungs: ReadRungs
 
 
-def work(job: Job[Any], config: Mapping[str, Any]) -> None:
+def work(packed: Plain[Job[Any]] | Carried[Job[Any]], config: Mapping[str, Any]) -> None:
     """Runs the trial of a config that the searcher made, and reports it to Tune."""
+    try:
+        _work(packed.opened(), config)
+    except StorageError as error:
+        tune.report({"final": False, "halt": str(error)})
+
+
+def _work(job: Job[Any], config: Mapping[str, Any]) -> None:
     number, params, began = config["number"], config["params"], config["started"]
     record = job.folder.read(number)  # there when a worker died between filing and reporting
     if record is None:
-        if not job.folder.study.is_file():  # on a node that joined after `nodes.require_shared`
+        if not job.folder.fetch(number):  # on a node that joined after `nodes.require_shared`
             where = f"{job.folder.study} is not there on the node {socket.gethostname()}"
             tune.report({"final": False, "halt": where})
             return
@@ -82,7 +91,11 @@ def work(job: Job[Any], config: Mapping[str, Any]) -> None:
         state: State = "failed"
         reason = ""
         try:
-            outcome, state = _attempt(job, params, folder, clock), "complete"
+            with job.folder.keeping(number) as keep:
+                keep()
+                outcome, state = _attempt(job, params, folder, clock, keep), "complete"
+        except StorageError:
+            raise
         except OverTime as over:
             state, reason = "pruned", str(over)
         except Exception as error:
@@ -115,6 +128,7 @@ def obituary(
     why: str = "",
 ) -> TrialRecord:
     """Files the record of a trial that could not: lost to an error, or else stopped; says why."""
+    job.folder.fetch_told(number)
     folder = claim(job.folder.trial(number), params)
     rungs = job.read_rungs(folder)
     reason = why or f"stopped after epoch {rungs[-1].epoch if rungs else 0}"
@@ -140,10 +154,8 @@ def obituary(
 
 def unended(job: Job[Any]) -> Iterator[tuple[int, Params, tuple[Rung, ...]]]:
     """Number, parameters and rungs of each trial that an earlier run of the search left unended."""
-    for file in sorted((job.folder.path / "trials").glob("*/params.json")):
-        if not (file.parent / "trial.json").is_file():
-            params = json.loads(file.read_text(encoding="utf-8"))
-            yield int(file.parent.name), params, job.read_rungs(file.parent)
+    for number, params in job.folder.unended():
+        yield number, params, job.read_rungs(job.folder.trial(number))
 
 
 def claim(folder: Path, params: Params) -> Path:
@@ -166,10 +178,13 @@ def worked(rungs: Sequence[Rung]) -> float:
     return sum(ends) + (rungs[-1].seconds if rungs else 0.0)
 
 
-def _attempt(job: Job[Any], params: Params, folder: Path, clock: float) -> Outcome:
+def _attempt(
+    job: Job[Any], params: Params, folder: Path, clock: float, keep: Callable[[], None]
+) -> Outcome:
     spec = _study(job.study)
 
     def report(rung: Rung) -> None:
+        keep()
         _report(rung)
         check_time(spec.resources.max_minutes_per_trial, time.time() - clock, rung, params)
 

@@ -91,11 +91,12 @@ def _add(study: optuna.Study, spec: StudySpec, record: TrialRecord, source: str)
 
 def _source(name: str, folder: StudyFolder) -> StudyFolder:
     """The study that a folder or a name in the same storage means."""
-    for path in (folder.path.parent / name, Path(name)):
-        if (path / "study.yaml").is_file():
-            if path.resolve() == folder.path.resolve():
+    for found in (folder.beside(name), StudyFolder(Path(name).resolve())):
+        if found.begun():
+            if found.path.resolve() == folder.path.resolve():
                 raise SpecError(f"search.from: {name} is this study itself")
-            return StudyFolder(path.resolve())
+            found.pull()
+            return found
     there = sorted(p.parent.name for p in folder.path.parent.glob("*/study.yaml"))
     others = [one for one in there if one != folder.path.name]
     raise SpecError(

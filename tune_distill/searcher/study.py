@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tune_distill.searcher.draws import Infeasible, as_optuna
 from tune_distill.searcher.ehvi import CURVE
 from tune_distill.searcher.promise import Known
 from tune_distill.searcher.samplers import STATIC, sampler
+from tune_distill.space import Params
 from tune_distill.spec import StudySpec
 
 STATES = {
@@ -66,8 +67,7 @@ def open_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # experimental since Optuna 3.2
             study.set_metric_names([axis.name for axis in spec.axes])
-    have = len(study.get_trials(deepcopy=False))
-    _add_missing(study, spec, [r for r in folder.records() if r.number >= have])
+    _add_missing(study, spec, folder, len(study.get_trials(deepcopy=False)))
     study.sampler = sampler(spec, len(study.get_trials(deepcopy=False)), known, infeasible)
     return study
 
@@ -166,23 +166,32 @@ def _mend(journal: Path) -> None:
             file.truncate(len(whole) + len(newline))
 
 
-def _add_missing(study: optuna.Study, spec: StudySpec, records: Sequence[TrialRecord]) -> None:
-    """Adds ended trials that the journal does not know, each under its own number."""
-    for record in records:
-        for _ in range(record.number - len(study.get_trials(deepcopy=False))):
+def _add_missing(study: optuna.Study, spec: StudySpec, folder: StudyFolder, known: int) -> None:
+    """Adds trials from number `known` on, which the journal does not have, by their numbers.
+
+    Those that have begun and not ended are handed out again (`earlier.reconcile`).
+    """
+    trials: dict[int, tuple[Params, TrialRecord | None]] = {
+        **{number: (params, None) for number, params in folder.unended()},
+        **{record.number: (record.params, record) for record in folder.records()},
+    }
+    for number, (given, record) in sorted(trials.items()):
+        if number < known:
+            continue
+        for _ in range(number - len(study.get_trials(deepcopy=False))):
             study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"lost": True}))
-        params, distributions = as_optuna(spec.search_space, record.params)
+        params, distributions = as_optuna(spec.search_space, given)
         study.add_trial(
             create_trial(
-                state=STATES[record.state],
-                values=values(record, spec),
-                constraints=constraints(record, spec),
+                state=STATES[record.state] if record else TrialState.RUNNING,
+                values=values(record, spec) if record else None,
+                constraints=constraints(record, spec) if record else None,
                 params=params,
                 distributions=distributions,
                 user_attrs={
-                    "params": record.params,
-                    "seed": record.params.get("train.seed"),
-                    CURVE: _curve(record, spec),
+                    "params": given,
+                    "seed": given.get("train.seed"),
+                    CURVE: _curve(record, spec) if record else [],
                 },
             )
         )
