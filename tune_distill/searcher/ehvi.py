@@ -17,6 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tune_distill.searcher.draws import Infeasible, key, reaches
+from tune_distill.searcher.gaussian import one_thread
 from tune_distill.searcher.promise import Promise, Seen
 from tune_distill.space import (
     Distribution,
@@ -64,7 +65,8 @@ class EHVI(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Chooses all values of a trial; not of one whose values are given."""
         if "fixed_params" not in trial.system_attrs:
-            self._chosen = {trial.number: self._choose(self._seen(study))}
+            with one_thread():
+                self._chosen = {trial.number: self._choose(self._seen(study))}
 
     def sample_independent(
         self,

@@ -9,6 +9,8 @@ coordinates are not taken for a dozen islands (Hvarfner et al. 2024, arXiv:2402.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,6 +26,17 @@ JITTER = 1e-8
 SQRT5 = math.sqrt(5.0)
 SIGNAL = (0.0, 0.5)  # of log variance: mean, standard deviation; targets are standardised
 NOISE = (math.log(0.05), 1.0)  # the same, of a measure over about a thousand rows
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread within: more wait for each other where trials keep the cores busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Promise:
                 table[:, :, column] = mean[:, None] + sd[:, None] * of[axis.name]
             else:
                 table[:, :, column] = np.array([[size[axis.name]] for size in sizes])
-        return table * self._signs
+        return np.asarray(table * self._signs)
 
     def _model(self, axis: Objective, trials: Sequence[Seen]) -> Process:
         """The process of one learned objective."""
