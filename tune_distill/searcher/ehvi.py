@@ -32,7 +32,7 @@ from tune_distill.space import (
 from tune_distill.spec import StudySpec
 
 CURVE = "curve"  # the attribute that a trial's accuracies are kept in
-INITIAL = 6  # trials at random
+INITIAL = 4  # trials at random
 EVERY = 0.05  # of the others: at random, whatever the models say
 RANDOM, NEAR = 600, 60  # candidates: of the whole space, next to each member of the front
 KEPT = 0.75  # of a member's knobs
