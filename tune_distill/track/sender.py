@@ -15,7 +15,6 @@ from tune_distill.track.writer import Refused, Writer, quiet_client
 
 _BATCH = 1000  # changes folded into one request a run
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between attempts while the server is away
-_SHARE, _SLOWEST = 5, 5.0  # pauses: times as long as sending took; seconds, at most
 _LAST_ATTEMPT = 4.0  # seconds for a server that did not answer before
 
 
@@ -35,7 +34,6 @@ class Sender:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._deadline = float("inf")
         self._failures = 0
-        self._took = 0.0  # seconds of the last sending
         self.problem = ""  # why the last attempt failed
         self.refused = 0  # changes that the server will never take
         self._thread = threading.Thread(target=self._loop, name="tune-distill-mlflow", daemon=True)
@@ -75,8 +73,7 @@ class Sender:
         if self._failures:
             self._closing.wait(_PAUSES[min(self._failures, len(_PAUSES)) - 1])
         elif self._wake.wait():
-            # What is told together is sent together: a run costs as much whatever changes in it.
-            self._closing.wait(max(self._interval, min(_SLOWEST, _SHARE * self._took)))
+            self._closing.wait(self._interval)  # what is told together is sent together
 
     def _attempt(self) -> None:
         try:
@@ -100,17 +97,15 @@ class Sender:
             return
         if not self._writer.connect():
             self._position.offset = 0  # a new store, or one that lost the study: from the start
-        began = time.monotonic()
         while time.monotonic() < self._deadline:
             batch = list(self._outbox.read(self._position.offset, _BATCH))
             if not batch and not self._position.artifacts:
-                break
+                return
             self._deliver([change for change, _ in batch])
             if batch:
                 self._position.offset = batch[-1][1]
                 self._position.save()
             self._upload()
-        self._took = time.monotonic() - began
 
     def _deliver(self, changes: list[Change]) -> None:
         for run, change in fold(changes).items():

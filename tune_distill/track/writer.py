@@ -30,7 +30,6 @@ STUDY, TRIAL, TEACHER = f"{PREFIX}study_id", f"{PREFIX}trial", f"{PREFIX}teacher
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow's own limits: mlflow/utils/validation.py.
 _METRICS, _PARAMS_TAGS, _DIGEST = 500, 100, 36
-_SHORT = 250  # characters of a tag that every store takes; only `log_batch` cuts longer ones off
 # What no repetition will make acceptable; anything else is taken for a server that is away.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS"}
 
@@ -72,10 +71,9 @@ class Writer:
         """
         with _refusals():
             if run not in self._runs:
-                known = self._create(run, change)
-                tags = {k: v for k, v in change.tags.items() if k not in known}
-                status = "" if change.status == "RUNNING" else change.status  # it runs already
-                change = replace(change, tags=tags, status=status)
+                self._create(run, change)
+                if change.status == "RUNNING":  # it does already
+                    change = replace(change, status="")
             self._log(self._runs[run], change)
 
     def upload(self, name: str, file: Path) -> None:
@@ -120,21 +118,18 @@ class Writer:
             if not token:
                 return
 
-    def _create(self, run: Run, change: Folded) -> dict[str, str]:
-        """Creates a run; returns the tags that it has, which cost less here than later."""
+    def _create(self, run: Run, change: Folded) -> str:
         tags = {STUDY: self._study_id}
         if run is not None:
-            if None not in self._runs:
-                self._create(None, Folded(change.started))
+            parent = self._runs.get(None) or self._create(None, Folded(change.started))
             kind = TRIAL if isinstance(run, int) else TEACHER
-            tags |= {k: v for k, v in change.tags.items() if len(v) <= _SHORT}
-            tags |= {kind: str(run), "mlflow.parentRunId": self._runs[None]}
+            tags |= {kind: str(run), "mlflow.parentRunId": parent}
         name = change.name or (self._experiment if run is None else f"trial {run}")
         created = self._open.create_run(
             self._experiment_id, start_time=change.started, tags=tags, run_name=name
         )
         self._runs[run] = str(created.info.run_id)
-        return tags
+        return self._runs[run]
 
     def _log(self, run_id: str, change: Folded) -> None:
         from mlflow.entities import Metric, Param, RunTag
