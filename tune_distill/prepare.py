@@ -29,11 +29,13 @@ from tune_distill.spec.bounds import passed
 from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
 from tune_distill.tasks import DataWarning, Prepared, Task
-from tune_distill.taught import Augmented, Lessons, Taught
+from tune_distill.taught import Augmented, Lessons, Taught, answered, filed
 from tune_distill.teacher import Check
 from tune_distill.teacher.store import Say, record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedConfig
 
 
@@ -134,7 +136,11 @@ def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     task = load_task(spec, say)
     folder = teacher.resolve(spec.teacher, task, spec.task.max_length, root, say, device=device)
     prepared = tasks.prepare(spec.task, teacher.load_tokenizer(folder), root / "tasks", task)
-    checked = teacher.check(folder, prepared, spec.teacher.floor, device=device)
+
+    def answers() -> NDArray[np.float32] | None:
+        return filed(answered(teacher.load(folder), prepared, root, device))
+
+    checked = teacher.check(folder, prepared, spec.teacher.floor, device=device, answers=answers)
     say(f"teacher: {checked.metric} {checked.score:.4f} on {checked.rows:,} search rows")
     return CheckedTeacher(folder, task, prepared, checked)
 

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from launch_study import DOCUMENT
 
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.launch import session
 from tune_distill.launch.resume import admit, differences
-from tune_distill.launch.session import environment, interruptible, ray_session
+from tune_distill.launch.session import environment, interruptible, ray_ahead, ray_session
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.worker import claim, worked
 from tune_distill.lock import locked, owner
@@ -178,3 +181,55 @@ def test_the_environment_is_lent_and_the_users_own_values_win(monkeypatch):
 def test_a_client_address_is_refused_with_what_works():
     with pytest.raises(SpecError, match="--address auto"), ray_session(ResourceSpec(), "ray://h:1"):
         pass
+
+
+@pytest.fixture
+def rays(monkeypatch):
+    """What a Ray put in the true one's place is told, and by which thread; it starts on a word."""
+    told, start = [], threading.Event()
+
+    @contextmanager
+    def fake(*given):
+        start.wait(10)
+        told.append(("began", threading.current_thread()))
+        if given[1] == 13:
+            raise SpecError("no Ray today")
+        yield
+        told.append(("ended", threading.current_thread()))
+
+    monkeypatch.setattr(
+        session, "ray_session", lambda resources, address, *more: fake(resources, *more)
+    )
+    return told, start
+
+
+def test_ray_starts_beside_what_comes_before_it_and_ends_in_the_thread_that_began_it(rays):
+    told, start = rays
+    with ray_ahead(ResourceSpec()) as ready:
+        assert told == []  # nothing waits for it yet
+        start.set()
+        with ready():
+            ((_, thread),) = told
+        thread.join(10)  # it ends when it is needed no more, not when all is over
+        assert told == [("began", thread), ("ended", thread)]
+    assert thread is not threading.main_thread()
+
+
+def test_a_ray_that_nobody_came_to_need_is_ended(rays):
+    told, start = rays
+    start.set()
+    with pytest.raises(TuneDistillError, match="no rows"), ray_ahead(ResourceSpec()):
+        raise TuneDistillError("no rows")
+    assert [event for event, _ in told] == ["began", "ended"]
+
+
+def test_a_ray_that_does_not_start_is_told_of_where_it_is_needed(rays):
+    told, start = rays
+    start.set()
+    with (
+        pytest.raises(SpecError, match="no Ray today"),
+        ray_ahead(ResourceSpec(), num_cpus=13) as ready,
+        ready(),
+    ):
+        told.append("never")
+    assert [event for event, _ in told] == ["began"]

@@ -6,9 +6,11 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from tests.toy_study import asker, finish, spec_of
 from tune_distill.folder import StudyFolder
+from tune_distill.searcher import open_study
 
 
 @pytest.fixture
@@ -47,3 +49,28 @@ def test_its_trials_have_the_knobs_that_were_drawn(loaded):
         drawn = {name: draw["params"][name] for name in trial.params}
         assert trial.params == drawn
         assert {"student.layers", "method", "train.learning_rate"} <= drawn.keys()
+
+
+def test_a_search_sees_in_it_what_optunas_storage_sees(tmp_path):
+    study = open_study(StudyFolder(tmp_path), spec_of())
+    theirs = JournalStorage(JournalFileBackend(str(StudyFolder(tmp_path).journal)))
+
+    def same():
+        for states in (None, (TrialState.WAITING,), (TrialState.COMPLETE, TrialState.FAIL)):
+            asked = {"deepcopy": False, "states": states}
+            seen = study._storage.get_all_trials(study._study_id, **asked)
+            assert seen == theirs.get_all_trials(study._study_id, **asked)
+        return [trial.state.name for trial in seen]
+
+    assert same() == []
+    for layers in (1, 2, 3):
+        study.enqueue_trial({"student.layers": layers})
+        same()
+    running = [study.ask(), study.ask()]
+    same()
+    study.tell(running[1], [0.5, 3.0])
+    assert same() == ["COMPLETE"]
+    running.append(study.ask())
+    assert running[2].suggest_int("student.layers", 1, 6) == 3
+    study.tell(running[0], state=TrialState.FAIL)
+    assert same() == ["FAIL", "COMPLETE"]

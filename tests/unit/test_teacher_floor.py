@@ -128,6 +128,15 @@ def test_a_score_is_measured_once(prepared, tokenizer, tmp_path, monkeypatch):
     assert measured
 
 
+def test_answers_that_are_filed_are_not_asked_for_again(tokenizer, prepared, tmp_path):
+    folder = kept(knows({}, tokenizer), tokenizer, tmp_path)  # knows nothing: always the same
+    answers = np.eye(2, dtype=np.float32)[LABELS]
+    answers[:3] = answers[:3, ::-1]
+    found = teacher.check(folder, prepared, answers=lambda: answers)
+    assert found.score == 97 / 100
+    assert found == teacher.check(folder, prepared, answers=lambda: None)  # remembered
+
+
 def test_a_failure_is_not_remembered(prepared, tokenizer, tmp_path):
     folder = kept(knows({"bad": 1, "good": 1}, tokenizer), tokenizer, tmp_path)
     for _ in range(2):

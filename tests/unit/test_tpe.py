@@ -60,3 +60,9 @@ def test_the_draws_are_those_of_optunas_sampler(directions, waiting):
     theirs = drawn(TPESampler(seed=3), directions, 90, waiting=waiting)
     assert ours == theirs
     assert len({tuple(params) for params in ours}) == 2  # with alpha, and without
+
+
+def test_the_draws_are_the_same_when_there_are_hundreds_of_trials():
+    ours = drawn(TPE(seed=5), ["maximize", "minimize"], 400, waiting=3)
+    theirs = drawn(TPESampler(seed=5), ["maximize", "minimize"], 400, waiting=3)
+    assert ours == theirs

@@ -18,7 +18,7 @@ from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
 from tune_distill.launch.note import NOTE, PICTURE, note
 from tune_distill.launch.standing import Standing
 from tune_distill.plots import as_json, report, students, study_data
-from tune_distill.plots.picture import picture
+from tune_distill.plots.data import Data
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec
 from tune_distill.spec.load import read
@@ -120,10 +120,18 @@ class Publisher(Telling):
         write_atomically(files["front.json"], as_json(data))
         page = report(data, students(read(self._folder.study), data))
         write_atomically(files["front.html"], page)
-        drawn = picture(data, data["knee"], "the knee", **_SIZE) if data["front"] else None
+        drawn = _picture(data)
         if drawn is not None:
             files[PICTURE] = self._folder.path / PICTURE
             write_atomically(files[PICTURE], drawn)
         text = note(data, spec.description, self._export, pictured=drawn is not None)
         write_atomically(self._folder.path / NOTE, text)
         return files
+
+
+def _picture(data: Data) -> bytes | None:
+    if not data["front"]:
+        return None
+    from tune_distill.plots.picture import picture  # Matplotlib waits until trials run
+
+    return picture(data, data["knee"], "the knee", **_SIZE)

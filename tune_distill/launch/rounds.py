@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -16,7 +15,7 @@ from tune_distill.launch.carry import pack
 from tune_distill.launch.limits import Hours
 from tune_distill.launch.listeners import Audience
 from tune_distill.launch.nodes import alive, require_shared
-from tune_distill.launch.session import interruptible, ray_session
+from tune_distill.launch.session import Session, interruptible
 from tune_distill.launch.standing import Standing, standing
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.watch import HUNG, Stop, Watch
@@ -67,17 +66,14 @@ class Rounds:
             for number, params, rungs in unended(job):
                 early.replay(number, params, rungs)
 
-    def run(self, address: str | None, num_cpus: int | None, temporary: Path | None) -> Standing:
-        """Runs what is left of the budget."""
+    def run(self, session: Session, elastic: bool) -> Standing:
+        """Runs what is left of the budget, Ray being in a session; `elastic`: nodes may join."""
         self._refresh()
         if self._left() > 0:
-            with (
-                ray_session(self.spec.resources, address, num_cpus, temporary),
-                interruptible() as self.watch.interrupted,
-            ):
+            with session(), interruptible() as self.watch.interrupted:
                 if not self.job.folder.everywhere:
                     require_shared(self.job.folder.path, alive())
-                self.asker.room = Capacity(self.spec.resources, elastic=address is not None)
+                self.asker.room = Capacity(self.spec.resources, elastic=elastic)
                 while self._left() > 0 and not self.asker.exhausted and not self.hours.over():
                     self._round()
         if self._left() > 0 and self.hours.over():

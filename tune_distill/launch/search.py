@@ -8,7 +8,7 @@ the same command goes on with what is missing. Ray Tune's own state is never rea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tune_distill.launch.nodes import Node, alive, require_shared
 from tune_distill.launch.preparing import Kept, Prepare, on_cluster
 from tune_distill.launch.resume import admit
 from tune_distill.launch.rounds import Rounds
-from tune_distill.launch.session import ray_session
+from tune_distill.launch.session import Session, ray_ahead, ray_session
 from tune_distill.launch.standing import Standing
 from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run
 from tune_distill.scheduler import EarlyStopping
@@ -85,8 +85,9 @@ def search(
             say(f"{folder.shown} is kept as {folder.set_aside()}")
     with folder.locked(say):
         admit(folder, document)
-        inputs = _prepared(prepare, check, spec, folder, say, address)
-        with listen(folder, inputs) as listeners:
+        with _session(spec, folder, address, num_cpus, temporary) as session, ExitStack() as stack:
+            inputs = _prepared(prepare, check, spec, folder, say, address)
+            listeners = stack.enter_context(listen(folder, inputs))
 
             def ask(**calls: Any) -> AskTell:  # noqa: ANN401 - `Asker`'s own
                 refused = partial(infeasible, inputs)
@@ -97,7 +98,7 @@ def search(
             job = Job(dump(document), folder, inputs, run, read_rungs)
             early = EarlyStopping(spec, partial(known, inputs))
             rounds = Rounds(spec, job, Audience(listeners, say), say, ask, early)
-            return rounds.run(address, num_cpus, temporary)
+            return rounds.run(session, elastic=address is not None)
 
 
 def repeat(
@@ -148,7 +149,21 @@ def repeat(
             ask = partial(Given, trials, folder)
             early = EarlyStopping(spec, lambda _params: {})
             rounds = Rounds(spec, job, Audience(listeners, say), say, ask, early)
-            return rounds.run(address, num_cpus, temporary)
+            session = partial(ray_session, spec.resources, address, num_cpus, temporary)
+            return rounds.run(session, elastic=address is not None)
+
+
+def _session(
+    spec: StudySpec,
+    folder: StudyFolder,
+    address: str | None,
+    num_cpus: int | None,
+    temporary: Path | None,
+) -> AbstractContextManager[Session]:
+    """Ray for the trials that are left; on this machine it starts beside what comes before them."""
+    if address is None and len(folder.records()) < spec.search.trials:
+        return ray_ahead(spec.resources, num_cpus, temporary)
+    return nullcontext(partial(ray_session, spec.resources, address, num_cpus, temporary))
 
 
 def _prepared(

@@ -6,8 +6,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,6 +37,8 @@ WORKER = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the same everywhere
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # an actor that is not reused loses its trial
 }
+
+Session = Callable[[], AbstractContextManager[None]]  # Ray within, when it is called and entered
 
 
 @contextmanager
@@ -71,6 +74,51 @@ def ray_session(
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def ray_ahead(
+    resources: ResourceSpec, num_cpus: int | None = None, temporary: Path | None = None
+) -> Iterator[Session]:
+    """Begins to start a Ray of our own; entering what this yields waits until it is there.
+
+    A thread of its own does so, and stays until the end: Linux ends Ray's processes with the thread
+    that started them (PR_SET_PDEATHSIG).
+    """
+    if ray.is_initialized():
+        yield partial(ray_session, resources, None, num_cpus, temporary)
+        return
+    there, over, faults = threading.Event(), threading.Event(), list[BaseException]()
+
+    def hold() -> None:
+        try:
+            with ray_session(resources, None, num_cpus, temporary):
+                there.set()
+                over.wait()
+        except BaseException as fault:
+            faults.append(fault)
+        finally:
+            there.set()
+
+    @contextmanager
+    def session() -> Iterator[None]:
+        there.wait()
+        if faults:
+            raise faults[0]
+        try:
+            yield
+        finally:
+            over.set()  # what the caller does after it needs no Ray
+
+    thread = threading.Thread(target=hold, name="tune-distill-ray", daemon=True)
+    thread.start()
+    try:
+        yield session
+    finally:
+        over.set()
+        thread.join()
+    if faults:  # it did not end as it should
+        raise faults[0]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from tune_distill.folder import StudyFolder, TrialRecord
 from tune_distill.front import BETTER_THAN_CHANCE, rewards_the_idle
@@ -58,7 +58,7 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR if quiet else optuna.logging.WARNING)
     _mend(folder.journal)
     study = optuna.create_study(
-        storage=JournalStorage(_Journal(str(folder.journal))),
+        storage=_Storage(_Journal(str(folder.journal))),
         study_name=spec.name,
         directions=["maximize" if axis.goal == "max" else "minimize" for axis in spec.axes],
         load_if_exists=True,
@@ -114,6 +114,35 @@ def values(record: TrialRecord, spec: StudySpec) -> list[float] | None:
         return None
     measures = record.outcome.measures()
     return [measures[axis.name] for axis in spec.axes]
+
+
+class _Storage(JournalStorage):
+    """Optuna's storage of a journal's one study; it looks once at what has ended.
+
+    Optuna's own goes through all trials three times for each of them: for those that were enqueued
+    (`Study._pop_waiting_trial_id`), for the sampler, and to tell an end.
+    """
+
+    def __init__(self, journal: JournalFileBackend) -> None:
+        super().__init__(journal)
+        self._open: list[int] = []  # trials that had not ended
+        self._seen = 0
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The study's trials by number; those in some states only, where these are given."""
+        if deepcopy or states not in (None, (TrialState.WAITING,)):
+            return super().get_all_trials(study_id, deepcopy, states)
+        with self._thread_lock:
+            self._sync_with_backend()
+            trials = self._replay_result._trials
+            if states is None:
+                return list(trials.values())
+            looked = (*self._open, *range(self._seen, len(trials)))
+            self._open = [i for i in looked if not trials[i].state.is_finished()]
+            self._seen = len(trials)
+            return [trials[i] for i in self._open if trials[i].state == TrialState.WAITING]
 
 
 class _Journal(JournalFileBackend):

@@ -6,13 +6,14 @@
     outcome    its own measures: accuracy, size, robustness under the study's attacks
 
 Lessons(spec, task, ...)         makes them ready before the first trial
+answered(model, task, ...)       where a teacher's answers are filed; filed(folder) reads them
 given(spec, resources, ...)      what a defence that changes words reads
 reference(folder, answers, ...)  a teacher as its students are compared with it
 """
 
 from __future__ import annotations
 
-from tune_distill.taught.made import Lessons, Taught, refuse
-from tune_distill.taught.opened import Augmented, given, reference
+from tune_distill.taught.made import Lessons, Taught, answered, refuse
+from tune_distill.taught.opened import Augmented, filed, given, reference
 
-__all__ = ["Augmented", "Lessons", "Taught", "given", "reference", "refuse"]
+__all__ = ["Augmented", "Lessons", "Taught", "answered", "filed", "given", "reference", "refuse"]

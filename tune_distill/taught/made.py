@@ -58,10 +58,8 @@ class Lessons:
     def taught(self, folder: Path, defence: Hardening | None = None) -> Taught:
         """A teacher with its signals, its answers and its measures, from the cache or made now."""
         model = teacher.load(folder)
-        signals = self._cached(model, "train", self.needs) if self.needs else None
-        answers = None
-        if self.task.kind == "single_label":
-            answers = self._cached(model, "search", Needs(logits=True))
+        signals = self._cached(model) if self.needs else None
+        answers = answered(model, self.task, self.root, self.device)
         return Taught(folder, signals, answers, self._outcome(model, folder, answers), defence)
 
     def augmented(self, plain: Path) -> tuple[Augmented, ...]:
@@ -97,14 +95,14 @@ class Lessons:
             )
             yield made
 
-    def _cached(self, model: PreTrainedModel, split: str, needs: Needs) -> Path:
+    def _cached(self, model: PreTrainedModel) -> Path:
         made = cache.ensure(
             model,
-            self.task.splits()[split],
-            needs,
+            self.task.train,
+            self.needs,
             self.root / "signals",
-            limit_gb=self.spec.teacher.cache_gb if split == "train" else np.inf,
-            say=self.say if split == "train" else _nobody,
+            limit_gb=self.spec.teacher.cache_gb,
+            say=self.say,
             device=self.device,
         )
         return made.folder
@@ -150,6 +148,20 @@ class Lessons:
         )
         write_atomically(memory, json.dumps(outcome.to_json()))
         return outcome
+
+
+def answered(model: PreTrainedModel, task: Prepared, root: Path, device: str) -> Path | None:
+    """Where a teacher's answers on the search split are filed, now or before, as signals are.
+
+    None where a row has not one class.
+    """
+    if task.kind != "single_label":
+        return None
+    asked, folder = Needs(logits=True), root / "signals"
+    made = cache.ensure(
+        model, task.search, asked, folder, limit_gb=np.inf, say=_nobody, device=device
+    )
+    return made.folder
 
 
 def refuse(spec: StudySpec, task: TaskShape) -> None:
