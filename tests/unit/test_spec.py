@@ -98,7 +98,11 @@ def test_a_good_study_is_read_and_its_draws_are_trials():
             "objectives.accuracy.goal: Input should be 'max' or 'min'",
         ),
         ("search.trials", 0, "search.trials: Input should be greater than 0, got 0"),
-        ("search.sampler", "tpee", "search.sampler: Input should be 'tpe', 'nsga2', 'nsga3', 'gp'"),
+        (
+            "search.sampler",
+            "tpee",
+            "search.sampler: Input should be 'tpe', 'ehvi', 'nsga2', 'nsga3', 'gp'",
+        ),
         (
             "robustness.attacks",
             ["tabel"],

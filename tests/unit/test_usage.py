@@ -45,7 +45,8 @@ def test_a_process_that_works_uses_a_processor_and_one_that_sleeps_none():
         pass
     worked = usage.read()["process_cpu_percentage"]
     time.sleep(0.1)
-    assert usage.read()["process_cpu_percentage"] < worked <= 101
+    cores = os.cpu_count() or 1  # what other tests left running in this process may use one
+    assert usage.read()["process_cpu_percentage"] < worked <= 101 * cores
 
 
 def test_what_the_system_does_not_tell_is_left_out(tmp_path):

@@ -22,6 +22,7 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 STEPS = 30  # of L-BFGS, at most
+FAR = 4.0  # of the priors' standard deviations, beyond which no scale goes
 JITTER = 1e-8
 SQRT5 = math.sqrt(5.0)
 SIGNAL = (0.0, 0.5)  # of log variance: mean, standard deviation; targets are standardised
@@ -76,16 +77,20 @@ class Process:
         scales = (prior if begin is None else begin.scales).clone().requires_grad_()
         optimiser = torch.optim.LBFGS([scales], max_iter=STEPS, line_search_fn="strong_wolfe")
 
+        def within(scales: Tensor) -> Tensor:
+            """Never so extreme that the covariance could not be factorised."""
+            return scales.clamp(prior - FAR * width, prior + FAR * width)
+
         def misfit() -> Tensor:
             optimiser.zero_grad()
-            factor, weights = _solved(apart, scales, targets, extra)
+            factor, weights = _solved(apart, within(scales), targets, extra)
             evidence = -0.5 * (targets @ weights) - factor.diagonal().log().sum()
             loss: Tensor = 0.5 * (((scales - prior) / width) ** 2).sum() - evidence
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
         optimiser.step(misfit)  # type: ignore[no-untyped-call]
-        found = scales.detach()
+        found = within(scales.detach())
         found = found if bool(found.isfinite().all()) else prior
         return cls(nominal, points, found, mean, sd, *_solved(apart, found, targets, extra))
 
