@@ -9,8 +9,8 @@ students that were trained to the end are on a front. Two tables are printed. In
 draw at random from the recorded configs, so that nothing but the stopping differs and no curve is
 modelled. In the second they sample what they like, and a surrogate answers (`replay.py`).
 
-A live check runs STUDY once for each rule and seed, with three times the trials where trials are
-stopped, and compares the fronts at the updates that all of them have spent.
+A live check runs STUDY once for each of `LIVE` (a sampler and a rule) and seed, with three times
+the trials where trials are stopped, and compares the fronts at the updates that all have spent.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from tune_distill.statistics import paired_difference
 
 Make = Callable[[int], Strategy]  # of a seed
 RULES = ("moasha", "asha", "median")
+LIVE = (("random", "none"), ("random", "moasha"), ("tpe", "none"), ("ehvi", "none"))
 POINTS = 400  # of a curve
 
 
@@ -178,14 +179,15 @@ def show(title: str, strategies: Mapping[str, Make], options: Options) -> None:
 
 
 def live(study: str, overrides: Sequence[str], storage: Path, seeds: int, trials: int) -> None:
-    """Real searches of a study: no stopping and each rule, at the updates that all have spent."""
+    """Real searches of a study by each of `LIVE`, compared at the updates that all have spent."""
     curves: dict[str, list[tuple[Array, Array]]] = {}
-    for rule in ("none", *RULES):
+    for sampled, rule in LIVE:
         for seed in range(seeds):
             count = trials if rule == "none" else 3 * trials
-            keys = {"trials": count, "seed": seed, "stop_early.rule": rule}
+            keys = {"trials": count, "seed": seed, "sampler": sampled, "stop_early.rule": rule}
             more = [f"search.{key}={value}" for key, value in keys.items()]
-            document = override(read(find(study), overrides), [*more, f"name={rule}-{seed}"])
+            named = f"name={sampled}-{rule}-{seed}"
+            document = override(read(find(study), overrides), [*more, named])
             spec = resolve(document)
             standing = search(
                 spec,
@@ -199,12 +201,16 @@ def live(study: str, overrides: Sequence[str], storage: Path, seeds: int, trials
                 say=lambda line: print(line, file=sys.stderr),
             )
             print(f"{spec.name}: {standing.states}", file=sys.stderr)
-            curves.setdefault(rule, []).append(spent(standing.records, spec))
+            curves.setdefault(f"{sampled}, {rule}", []).append(spent(standing.records, spec))
     budget = min(float(where[-1]) for runs in curves.values() for where, _ in runs)
-    print(f"\nhypervolume after {budget:,.0f} updates\n\n| | each seed |\n|---|---|")
-    for rule, runs in curves.items():
-        volumes = steps(runs, np.array([budget]))[:, 0]
-        print(f"| {rule} | {', '.join(f'{volume:.4f}' for volume in volumes)} |")
+    shares = (1 / 3, 1 / 2, 1.0)
+    print(
+        f"\nhypervolume after {budget:,.0f} updates, and after shares of them, mean of the seeds\n"
+    )
+    print(f"| | {' | '.join(f'{share:.2f}' for share in shares)} |\n{'|---' * 4}|")
+    for name, runs in curves.items():
+        volumes = steps(runs, budget * np.array(shares)).mean(axis=0)
+        print(f"| {name} | {' | '.join(f'{volume:.4f}' for volume in volumes)} |")
 
 
 def spent(records: Sequence[TrialRecord], spec: StudySpec) -> tuple[Array, Array]:

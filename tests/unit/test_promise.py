@@ -8,7 +8,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from tests.toy_study import spec_of
+from tests.toy_study import DOCUMENT, spec_of
+from tune_distill.searcher import promise as promise_module
 from tune_distill.searcher.coordinates import ABSENT, Coordinates
 from tune_distill.searcher.promise import MOST, Promise, Seen, foretold
 from tune_distill.space import Params, at_random
@@ -90,6 +91,20 @@ def test_a_draw_that_likely_breaks_a_constraint_promises_little():
         gains.append(one.gains(draws)[0])
     assert gains[1] < 0.01 * gains[0]
     assert gains[2] == gains[0]  # what is known is refused before: no affair of a model
+
+
+def test_with_three_objectives_the_best_of_many_is_the_best_of_the_few(monkeypatch):
+    more = {"robust_worst": {"goal": "max", "reference": 0.0}}
+    spec = spec_of({"objectives": {**DOCUMENT["objectives"], **more}})
+    trials = [complete(p, robust_worst=1 - learned(p)) for p in drawn(20)]
+    one, draws = Promise(spec.search_space, spec.axes, (), size), drawn(300)
+    one.look(trials, random.Random(0))
+    screened = one.gains(draws)
+    assert (screened > 0).sum() <= promise_module.DEAR
+    monkeypatch.setattr(promise_module, "DEAR", 300)
+    whole = one.gains(draws)
+    assert screened.argmax() == whole.argmax()
+    assert screened.max() == whole.max()
 
 
 def test_trials_in_flight_are_not_proposed_again():

@@ -30,6 +30,7 @@ from tune_distill.spec.bounds import Bound
 Array = NDArray[np.float64]
 Known = Callable[[Params], Mapping[str, float]]
 
+DEAR = 200  # draws that are judged in full where there are three objectives or more
 SAMPLES = 32  # of what is learned, for each draw
 ALIKE = 10  # complete trials that foretell the end of a stopped one
 MOST = 300  # trials that the models are made of
@@ -72,7 +73,7 @@ class Promise:
         """Takes the trials in; the draws on the front, which `gains` is about from now on."""
         trials = self._some(trials)
         known = self._known(trials[0].params) if trials else {}
-        learned = [axis for axis in self._axes if axis.name not in known]
+        learned = self._learned = [axis for axis in self._axes if axis.name not in known]
         self._models = {axis.name: self._model(axis, trials) for axis in learned}
         stand = [t.params for t in trials if t.running or (t.final and t.allowed)]
         means = self._losses(stand, np.zeros((1, len(learned))))[:, 0]
@@ -84,17 +85,30 @@ class Promise:
         return [stand[i] for i in on]
 
     def gains(self, draws: Sequence[Params]) -> Array:
-        """The expected improvement of the hypervolume by each of one or more draws: (draws,)."""
-        losses = self._losses(draws, self._deviates)
+        """The expected improvement of the hypervolume by each of one or more draws: (draws,).
+
+        Where a hypervolume is dear, 0 for those that add little even if all turns out well.
+        """
+        gains, some = np.zeros(len(draws)), np.arange(len(draws))
+        if len(self._axes) > 2:
+            well = [1.0 if axis.goal == "max" else -1.0 for axis in self._learned]
+            hoped = self._improvements(draws, np.array([well]))[:, 0]
+            some = np.argsort(-hoped, kind="stable")[:DEAR]
+        gains[some] = self._improvements([draws[i] for i in some], self._deviates).mean(axis=1)
+        return gains
+
+    def _improvements(self, draws: Sequence[Params], deviates: Array) -> Array:
+        """Of the hypervolume by each draw, for each sample: (draws, samples)."""
+        losses = self._losses(draws, deviates)
         flat = losses.reshape(-1, len(self._axes))
         gains = pareto.improvements(self._front, flat, self._corner).reshape(losses.shape[:2])
         for column, axis in enumerate(self._axes):
             values = self._signs[column] * losses[:, :, column]
             for bound in self._bounds:
-                if bound.measure == axis.name and axis.name in self._models:
+                if bound.measure == axis.name and axis in self._learned:
                     over = values > bound.limit if bound.below else values < bound.limit
                     gains = np.where(over, 0.0, gains)
-        return np.asarray(gains.mean(axis=1))
+        return np.asarray(gains)
 
     def _losses(self, draws: Sequence[Params], deviates: Array) -> Array:
         """(draws, samples, objectives), what is learned so many deviations off its mean.
@@ -120,12 +134,13 @@ class Promise:
         """The process of one learned objective."""
         name, ended = axis.name, [t for t in trials if t.final]
         told = [(t, t.final[name], 0.0) for t in ended if t.final]
+        curves = [t for t in ended if t.curve]
         worst = (min if axis.goal == "max" else max)(value for _, value, _ in told)
         for t in trials:
             if t.failed:
                 told.append((t, worst, 0.0))
-            elif name == "accuracy" and t.curve and not t.final:
-                told.append((t, *foretold(t, ended)))
+            elif name == "accuracy" and t.curve and curves and not t.final:
+                told.append((t, *foretold(t, curves)))
         at, values = self._points([t.params for t, _, _ in told]), np.array([v for _, v, _ in told])
         spread = np.array([sd for _, _, sd in told])
         count, model = self._fitted.get(name, (0, None))
@@ -168,11 +183,11 @@ def foretold(stopped: Seen, ended: Sequence[Seen]) -> tuple[float, float]:
     """The accuracy that a stopped trial would have ended with, and its standard deviation.
 
     Args:
-        stopped: has a curve.
-        ended: complete trials, one at least.
+        stopped: it has a curve.
+        ended: complete trials with curves, one at least.
     """
     share, accuracy = stopped.curve[-1]
-    known = [(np.array(t.curve), t.final["accuracy"]) for t in ended if t.final and t.curve]
+    known = [(np.array(t.curve), t.final["accuracy"]) for t in ended if t.final]
     then = np.array([np.interp(share, curve[:, 0], curve[:, 1]) for curve, _ in known])
     alike = np.argsort(np.abs(then - accuracy), kind="stable")[:ALIKE]
     rises = np.array([end for _, end in known])[alike] - then[alike]

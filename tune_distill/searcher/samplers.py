@@ -1,11 +1,11 @@
-"""Optuna's samplers by the names of `search.sampler`: all multi-objective, all seeded.
+"""Samplers by the names of `search.sampler`: all multi-objective, all seeded.
 
+ehvi     ours: Gaussian processes of what is learned, sizes as they are known (`ehvi.py`)
 tpe      independent Parzen estimators; conditional spaces are its own
 nsga2    non-dominated sorting, crowding; generations of a fifth of the budget, 8 to 50 trials:
          with Optuna's 50 most of a usual budget would be the first generation, drawn at random
 nsga3    the same towards reference points; for four objectives and more
 gp       Gaussian processes on expected hypervolume improvement; a second a draw and more
-ehvi     ours: Gaussian processes of what is learned, sizes as they are known; `ehvi.py`
 random   each draw by itself
 qmc      Sobol's sequence, scrambled by the study's seed; a resumed search goes on in it
 

@@ -72,7 +72,7 @@ class SearchSpec(Frozen):
     """How the space is searched."""
 
     trials: PositiveInt = 20
-    sampler: Literal["tpe", "ehvi", "nsga2", "nsga3", "gp", "random", "qmc"] = "tpe"
+    sampler: Literal["tpe", "ehvi", "nsga2", "nsga3", "gp", "random", "qmc"] = "ehvi"
     seed: Annotated[int, Field(ge=0)] = 0
     enqueue: tuple[str, ...] = ()  # published settings to try first: pkd:sst2, lad:rte, tinybert
     known: str | None = Field(default=None, alias="from")  # an earlier study: its name or folder
