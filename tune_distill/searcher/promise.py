@@ -94,7 +94,7 @@ class Promise:
             well = [1.0 if axis.goal == "max" else -1.0 for axis in self._learned]
             hoped = self._improvements(draws, np.array([well]))[:, 0]
             some = np.argsort(-hoped, kind="stable")[:DEAR]
-        gains[some] = self._improvements([draws[i] for i in some], self._deviates).mean(axis=1)
+        gains[some] = self._improvements([draws[int(i)] for i in some], self._deviates).mean(axis=1)
         return gains
 
     def _improvements(self, draws: Sequence[Params], deviates: Array) -> Array:
