@@ -116,7 +116,7 @@ def test_a_search_runs_its_budget_and_tells_its_listeners(tmp_path, folder, capf
     assert set(events.of("reported")) == {(n, e) for n in range(6) for e in (1, 2, 3)}
     assert len(ran(folder)) == 18
     assert events.of("front")[-1] == standing
-    assert sorted(standing.front) == narrowest(records)
+    assert sorted(standing.front) == undominated(records)
     assert all(len(r.rungs) == 3 and r.versions and r.started and r.seconds for r in records)
     assert lines == [
         "Faulty.ended failed: ConnectionError: away; the search goes on, and further faults of "
@@ -126,13 +126,14 @@ def test_a_search_runs_its_budget_and_tells_its_listeners(tmp_path, folder, capf
     assert (said.out, said.err) == ("", "")  # stdout is data and stderr is ours: Ray is silent
 
 
-def narrowest(records: list[TrialRecord]) -> list[int]:
-    """The front: accuracy is 0.5 + layers / 20, size layers * width / 10."""
-    best: dict[float, float] = {}
-    outcomes = {record.number: record.outcome for record in records if record.outcome}
-    for outcome in outcomes.values():
-        best[outcome.accuracy] = min(best.get(outcome.accuracy, 1e9), outcome.size_mb)
-    return [n for n, outcome in outcomes.items() if outcome.size_mb == best[outcome.accuracy]]
+def undominated(records: list[TrialRecord]) -> list[int]:
+    """The front, pair by pair."""
+    worth = {r.number: (-r.outcome.accuracy, r.outcome.size_mb) for r in records if r.outcome}
+
+    def beaten(one: tuple[float, float]) -> bool:
+        return any(o[0] <= one[0] and o[1] <= one[1] and o != one for o in worth.values())
+
+    return [number for number, one in worth.items() if not beaten(one)]
 
 
 def test_what_befalls_a_trial_befalls_no_other(tmp_path, folder):
