@@ -15,7 +15,7 @@ from tune_distill import pareto
 from tune_distill.folder import Rung, StudyFolder, TrialRecord
 from tune_distill.outcome import losses, reference_losses
 from tune_distill.searcher import AskTell, ehvi, open_study
-from tune_distill.searcher.draws import key
+from tune_distill.searcher.draws import key, through
 from tune_distill.space import Params, at_random
 
 SPACE = spec_of().search_space
@@ -121,6 +121,17 @@ def test_a_search_goes_on_with_what_a_stopped_or_failed_trial_taught(tmp_path):
         assert len(seen[-2].curve) == 1
         assert seen[-2].curve[0][0] == pytest.approx(1 / 3)  # of its training
     assert isinstance(asker(one.folder, sampler="ehvi").suggest("next"), dict)
+
+
+def test_what_a_given_trial_leaves_open_is_drawn_legally(tmp_path):
+    spec = spec_of(sampler="ehvi")
+    study = open_study(StudyFolder(tmp_path), spec, sizes, narrow)
+    for i in range(30):
+        study.enqueue_trial({"method": "kd", "student.hidden_size": (16, 24)[i % 2]})
+        params = spec.search_space.draw(through(study.ask()))
+        assert (params["method"], params["student.hidden_size"]) == ("kd", (16, 24)[i % 2])
+        assert params["student.hidden_size"] % params["student.heads"] == 0
+        assert 1.0 <= params["method.kd.temperature"] <= 10.0
 
 
 def test_neighbours_of_a_draw_are_legal_and_mostly_alike():

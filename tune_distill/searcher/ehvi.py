@@ -13,7 +13,7 @@ from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tune_distill.searcher.draws import Infeasible, key, reaches
@@ -58,7 +58,7 @@ class EHVI(BaseSampler):
     ) -> None:
         self._spec, self._space, self._infeasible = spec, spec.search_space, infeasible
         self._promise = Promise(self._space, spec.axes, spec.bounds, known)
-        self._rng = random.Random(seed)
+        self._rng, self._random = random.Random(seed), RandomSampler(seed=seed)
         self._chosen: dict[int, Params] = {}  # by the number of the trial that is being drawn
         self._ended: dict[int, Seen] = {}
 
@@ -75,11 +75,10 @@ class EHVI(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:  # noqa: ANN401 - Optuna's
-        """The value that was chosen; one at random where a trial that was given lacks it."""
-        path = param_name.partition("|")[0]
-        if trial.number not in self._chosen:
-            self._chosen = {trial.number: self._space.draw(at_random(self._rng))}
-        return self._chosen[trial.number][path]
+        """The value that was chosen; one at random for what a trial that was given leaves open."""
+        if trial.number in self._chosen:
+            return self._chosen[trial.number][param_name.partition("|")[0]]
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
