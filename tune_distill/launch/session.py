@@ -107,8 +107,9 @@ def ray_ahead(
             raise faults[0]
         try:
             yield
-        finally:
-            over.set()  # what the caller does after it needs no Ray
+        finally:  # wait: a handle that is dropped while Ray shuts down ends the whole process
+            over.set()
+            thread.join()
 
     thread = threading.Thread(target=hold, name="tune-distill-ray", daemon=True)
     thread.start()
