@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,10 +60,7 @@ class Coordinates:
         self._axes = dict(_axes(space))
         self.nominal = np.array([isinstance(axis, _Nominal) for axis in self._axes.values()])
 
-    def __len__(self) -> int:
-        return len(self._axes)
-
-    def of(self, params: Mapping[str, Scalar] | Params) -> NDArray[np.float64]:
+    def of(self, params: Params) -> NDArray[np.float64]:
         """The point of a draw: (coordinates,)."""
         return np.array([axis(params.get(path)) for path, axis in self._axes.items()])
 
