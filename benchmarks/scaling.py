@@ -1,76 +1,91 @@
 """Does the search keep a cluster busy? Trials that sleep as long as recorded ones took.
 
-    python benchmarks/scaling.py --nodes 1 4 16 --slots 8
+    python benchmarks/scaling.py --clusters 1x1 1x2 1x8 4x8 16x8
 
-Simulated clusters (`ray.cluster_utils`, all nodes on this machine), one search on each, of several
-trials a slot. A slot's time counts from the moment that all slots have had a trial, since 128
-workers that start on one machine's few cores say nothing of a cluster's, to the moment that no
-trial is left to hand out. Efficiency is the share of it in which trials slept; what is missing is
-the orchestration's: between a trial's end and the next one's begin.
+Simulated clusters (nodes x slots; `ray.cluster_utils`, all nodes on this machine), one search on
+each, of several trials a slot, whose durations are those of `curves.parquet`'s trainings in turn.
+The first ones wait for each other, since 128 workers that start on one machine's few cores say
+nothing of a cluster's; from then to the moment that no trial is left to hand out, efficiency is the
+share of the slots' time in which trials slept. What is missing is the orchestration's: between a
+trial's end and the next one's begin, and in reports. The driver's processor time is that of all its
+threads.
 
-`--record STUDY` takes durations from a study's folder, scaled to the mean `--seconds`; without it
-they are log-normal with a standard deviation of half their mean, seeded.
+Memory: a worker takes about 120 MB, and a node's own processes as much: 20 GB for 16 x 8.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from common import table
-from overhead import DOCUMENT, read_rungs
+from numpy.typing import NDArray
+from overhead import DOCUMENT, Clock, read_rungs
 from ray import cloudpickle
 
-from tune_distill.folder import Rung, StudyFolder, write_atomically
-from tune_distill.launch import search
+from tune_distill.folder import Rung, write_atomically
+from tune_distill.launch.search import search
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
 
-RUNGS = 4
-HEADER = ("nodes", "slots", "trials", "efficiency", "window s", "until all slots were busy s")
+RUNGS = 9  # as the recorded trainings have
+HEADER = (
+    *("nodes", "slots", "trials", "mean trial s", "efficiency", "window s"),
+    *("driver's CPU ms a trial", "driver's memory MB"),
+)
+Array = NDArray[np.float64]
+CURVES = Path(__file__).parent / "curves.parquet"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the trials share."""
+
+    slots: int
+    naps: Sequence[float]  # seconds
 
 
 def run(
     spec: StudySpec,
     params: Params,
-    inputs: Sequence[float],
+    inputs: Plan,
     folder: Path,
     report: Callable[[Rung], None],
     *,
     threads: int,
     device: str,
 ) -> Outcome:
-    """Sleeps through its rungs, and notes when."""
+    """Sleeps through its rungs, once every slot has a trial, and notes when."""
+    while len(os.listdir(folder.parent)) < inputs.slots:  # noqa: PTH208 - no path is wanted
+        time.sleep(1.0)
     began, number = time.time(), int(folder.name)
-    nap = inputs[number % len(inputs)] / RUNGS
+    nap = inputs.naps[number % len(inputs.naps)] / RUNGS
     rungs = []
     for epoch in range(1, RUNGS + 1):
         time.sleep(nap)
         rungs.append(Rung(epoch, epoch, 0.5 + number / 1e6, {}, seconds=nap))
         report(rungs[-1])
     write_atomically(folder / "rungs.json", json.dumps([asdict(rung) for rung in rungs]))
-    write_atomically(folder / "slept.json", json.dumps([began, time.time()]))
+    write_atomically(folder / "slept.json", json.dumps([began, time.time(), RUNGS * nap]))
     return Outcome(accuracy=0.5 + number / 1e6, size_mb=1.0, parameters=1, flops=1.0)
 
 
-def durations(record: Path | None, mean: float, count: int) -> list[float]:
-    """Seconds of so many trials."""
-    if record is not None:
-        taken = [r.seconds for r in StudyFolder(record).records() if r.state == "complete"]
-        return [mean * seconds / statistics.mean(taken) for seconds in taken]
-    drawn = np.random.default_rng(0).lognormal(sigma=np.sqrt(np.log(1.25)), size=count)
-    return list(mean * drawn / drawn.mean())
+def durations(mean: float | None) -> list[float]:
+    """Seconds of the recorded trainings; scaled to a mean."""
+    seconds = np.array(pq.read_table(CURVES, columns=["seconds"])["seconds"])
+    return list(seconds * (1.0 if mean is None else mean / seconds.mean()))
 
 
 @contextmanager
@@ -79,10 +94,16 @@ def cluster(nodes: int, slots: int) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     # Ray holds a worker ready for each slot, which no trial of Tune's gets, whose environment is
-    # its own: with sixteen nodes on one machine they would take a third of its memory.
-    idle = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
+    # its own: of sixteen nodes on one machine they would take a third of its memory. And it starts
+    # as many at once as a node has slots, and kills what takes a minute, as 128 on two cores do.
+    system = {
+        "enable_worker_prestart": False,
+        "prestart_worker_first_driver": False,
+        "worker_maximum_startup_concurrency": 1,
+        "worker_register_timeout_seconds": 600,
+    }
     simulated = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": idle}
+        initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": system}
     )
     try:
         for _ in range(nodes):
@@ -92,42 +113,60 @@ def cluster(nodes: int, slots: int) -> Iterator[str]:
         simulated.shutdown()
 
 
-def searched(nodes: int, slots: int, trials: int, naps: Sequence[float]) -> list[list[float]]:
-    """Begin and end of each trial of a search on a cluster."""
-    document = DOCUMENT | {"name": "scaling", "search": {"trials": trials, "sampler": "random"}}
+def searched(
+    nodes: int, slots: int, trials: int, sampler: str, naps: Sequence[float]
+) -> tuple[Array, Clock]:
+    """(begin, end, seconds slept) of each trial of a search on a cluster; its driver's clock."""
+    document = DOCUMENT | {"name": "scaling", "search": {"trials": trials, "sampler": sampler}}
     document["resources"] = {"concurrent": nodes * slots}
-    storage = Path(tempfile.mkdtemp(prefix="scaling"))
+    storage, clock = Path(tempfile.mkdtemp(prefix="scaling")), Clock()
     try:
         with cluster(nodes, slots) as address:
             search(
                 resolve(document),
                 document,
                 storage,
-                prepare=lambda _spec, _cache, _say: naps,
+                prepare=lambda _spec, _cache, _say: Plan(nodes * slots, naps),
                 run=run,
                 read_rungs=read_rungs,
+                listen=lambda _folder, _inputs: nullcontext((clock,)),
                 address=address,
             )
-        return [json.loads(file.read_text()) for file in sorted(storage.glob("*/trials/*/slept.*"))]
+        return np.array(
+            [json.loads(f.read_text()) for f in storage.glob("*/trials/*/slept.*")]
+        ), clock
     finally:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def efficiency(slept: Sequence[Sequence[float]], slots: int) -> tuple[float, float, float]:
-    """(share of the slots' time that trials slept, seconds of that window, until all were busy)."""
-    begins = sorted(began for began, _ in slept)
-    full, last = begins[slots - 1], begins[-1]
-    busy = sum(max(0.0, min(ended, last) - max(began, full)) for began, ended in slept)
-    return busy / (slots * (last - full)), last - full, full - begins[0]
+def efficiency(trials: Array, slots: int) -> tuple[float, float]:
+    """(share of the slots' time that trials slept, seconds of that window).
+
+    Args:
+        trials: (trials, 3) begin, end, seconds slept.
+        slots: of the cluster.
+    """
+    begins, ends, naps = trials.T
+    full, last = np.sort(begins)[slots - 1], begins.max()
+    inside = np.maximum(np.minimum(ends, last) - np.maximum(begins, full), 0)
+    slept = (inside * naps / (ends - begins)).sum()
+    return slept / (slots * (last - full)), last - full
 
 
-def measured(nodes: int, given: argparse.Namespace) -> list[object]:
-    """A row of the table."""
-    slots = nodes * given.slots
-    trials = slots * given.each
-    naps = durations(given.record, given.seconds, trials)
-    share, window, start = efficiency(searched(nodes, given.slots, trials, naps), slots)
-    return [nodes, slots, trials, f"{share:.3f}", f"{window:.0f}", f"{start:.0f}"]
+def measured(nodes: int, each: int, given: argparse.Namespace) -> list[object]:
+    """A row of the table, of so many nodes with so many slots each."""
+    count, naps = given.trials or nodes * each * given.each, durations(given.seconds)
+    trials, clock = searched(nodes, each, count, given.sampler, naps)
+    processor, *_, memory = clock.between(1, count)
+    cells = trials[:, 2].mean(), *efficiency(trials, nodes * each), processor, memory
+    shown = (f"{cell:.{digits}f}" for cell, digits in zip(cells, (1, 3, 0, 1, 0), strict=True))
+    return [nodes, nodes * each, count, *shown]
+
+
+def shape(text: str) -> tuple[int, int]:
+    """Nodes and slots of each, from 16x8."""
+    nodes, slots = text.split("x")
+    return int(nodes), int(slots)
 
 
 def main() -> None:
@@ -135,15 +174,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--slots", type=int, default=8, help="trials side by side on a node")
+    every = [(1, 1), (1, 2), (1, 8), (4, 8), (16, 8)]
+    parser.add_argument("--clusters", type=shape, nargs="+", default=every, help="as 16x8")
     parser.add_argument("--each", type=int, default=5, help="trials a slot")
-    parser.add_argument("--seconds", type=float, default=30.0, help="that a trial takes")
-    parser.add_argument("--record", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--trials", type=int, help="in all, instead")
+    parser.add_argument(
+        "--seconds", type=float, help="that a trial takes on average; else recorded"
+    )
+    parser.add_argument("--sampler", default="random")
+    given = parser.parse_args()
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     cloudpickle.register_pickle_by_value(sys.modules["overhead"])  # type: ignore[no-untyped-call]
-    table(HEADER, (measured(nodes, arguments) for nodes in arguments.nodes))
+    table(HEADER, (measured(nodes, slots, given) for nodes, slots in given.clusters))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Side:
 
 def document(given: argparse.Namespace) -> dict[str, Any]:
     """The study."""
-    train = {"learning_rate": given.learning_rate, "epochs": given.epochs, "seed": 1}
+    train = {"learning_rate": given.learning_rate, "epochs": given.epochs, "seed": given.seed}
     student = {"layers": given.layers, "hidden_size": given.widths, "heads": 4, "init": "random"}
     trials = len(given.layers) * len(given.widths)
     study: dict[str, Any] = {
@@ -105,7 +105,7 @@ def scripted(study: dict[str, Any], given: argparse.Namespace, storage: Path) ->
         *("--layers", *map(str, given.layers), "--widths", *map(str, given.widths)),
         *("--epochs", str(given.epochs), "--learning-rate", str(given.learning_rate)),
         *("--temperature", str(method.temperature), "--alpha", str(method.alpha)),
-        *("--max-length", str(found.task.max_length)),
+        *("--max-length", str(found.task.max_length), "--seed", str(given.seed)),
     ]
     command += ["--bf16"] if given.bf16 else []
     seconds, printed = timed(command, storage / "script.log")
@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[128, 192, 256])
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--seed", type=int, default=1, help="of the trainings")
     parser.add_argument("--bf16", action="store_true", help="the script in mixed precision, too")
     parser.add_argument(
         "--sides", nargs="+", choices=("cold", "warm", "script"), default=["cold", "warm", "script"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from tune_distill.errors import Diverged, SpecError
 from tune_distill.folder import Rung, StudyFolder, write_atomically
-from tune_distill.launch import search
+from tune_distill.launch.search import search
 from tune_distill.launch.standing import Standing
 from tune_distill.outcome import Outcome
 from tune_distill.space import Params

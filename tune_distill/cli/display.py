@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tune_distill.cli.progress import Progress, clock
 from tune_distill.folder import Rung, TrialRecord
-from tune_distill.launch import Standing
+from tune_distill.launch.standing import Standing
 from tune_distill.space import Params
 
 

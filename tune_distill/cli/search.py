@@ -14,7 +14,7 @@ import typer
 from tune_distill.cli.options import STORAGE, Address, Json, Overrides, Storage, TrackingUri, say
 
 if TYPE_CHECKING:
-    from tune_distill.launch import Standing
+    from tune_distill.launch.standing import Standing
     from tune_distill.spec import StudySpec
 
 
@@ -34,8 +34,8 @@ def search(
     from tune_distill import prepare, trial
     from tune_distill.cli.watch import watched
     from tune_distill.front import Front
-    from tune_distill.launch import search as launch
     from tune_distill.launch.nodes import require_server
+    from tune_distill.launch.search import search as launch
     from tune_distill.spec import resolve
     from tune_distill.spec.load import find, read
 

@@ -18,7 +18,7 @@ from tune_distill.cli.display import Display
 from tune_distill.cli.options import STORAGE
 from tune_distill.cli.progress import Progress
 from tune_distill.folder import StudyFolder
-from tune_distill.launch import Listener
+from tune_distill.launch.listeners import Listener
 from tune_distill.launch.publish import Publisher
 from tune_distill.prepare import Inputs
 from tune_distill.space import Branch, Constant
