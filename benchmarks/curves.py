@@ -34,8 +34,8 @@ import pyarrow.parquet as pq
 import torch
 
 from tune_distill import trial
-from tune_distill.folder import Rung
 from tune_distill.prepare import Inputs, infeasible, prepare
+from tune_distill.record import Rung
 from tune_distill.space import Constant, Params, at_random
 from tune_distill.spec import StudySpec, dump, resolve
 from tune_distill.spec.load import Document, override

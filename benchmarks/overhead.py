@@ -29,12 +29,14 @@ from typing import Any
 from common import table
 from ray import cloudpickle
 
-from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.listeners import Listener
 from tune_distill.launch.publish import Publisher
 from tune_distill.launch.search import search
 from tune_distill.launch.standing import Standing
 from tune_distill.outcome import Outcome
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.searcher import AskTell
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve

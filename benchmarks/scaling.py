@@ -34,9 +34,10 @@ from numpy.typing import NDArray
 from overhead import DOCUMENT, Clock, read_rungs
 from ray import cloudpickle
 
-from tune_distill.folder import Rung, write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.launch.search import search
 from tune_distill.outcome import Outcome
+from tune_distill.record import Rung
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
 

@@ -25,10 +25,11 @@ import yaml
 from numpy.typing import NDArray
 
 from tune_distill import pareto, prepare, reading, teacher
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.front import Front
 from tune_distill.measure import measure
 from tune_distill.outcome import Outcome, losses, reference_losses
+from tune_distill.record import TrialRecord
 from tune_distill.robustness import resources as attack_resources
 from tune_distill.spec import StudySpec, TrialConfig, resolve
 from tune_distill.spec.load import override

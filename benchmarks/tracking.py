@@ -39,8 +39,9 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import Interval, Outcome
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Params
 from tune_distill.track import Tracker
 from tune_distill.track.writer import quiet_client

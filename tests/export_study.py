@@ -7,7 +7,8 @@ import copy
 from tests import tiny
 from tune_distill import prepare, trial
 from tune_distill.export import Source
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import TrialRecord
 from tune_distill.spec import dump, resolve
 
 DOCUMENT = {

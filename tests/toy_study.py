@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import Outcome
+from tune_distill.record import State, TrialRecord
 from tune_distill.searcher import AskTell, Draw, open_study
 from tune_distill.spec import StudySpec, dump, resolve
 

@@ -1,4 +1,4 @@
-"""A study's folder: where everything is, the record of each trial, writing that is whole or absent.
+"""A study's folder: where everything is.
 
     STORAGE/
       cache/                 shared by all studies, by content hash: tasks/ signals/ teachers/
@@ -24,64 +24,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from tune_distill.errors import DataError
+from tune_distill.files import write_atomically
 from tune_distill.hardening import HARDENINGS, Hardening
 from tune_distill.lock import Owner, locked, owner
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord, read
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
-
-State = Literal["complete", "pruned", "failed"]
-
-
-@dataclass(frozen=True)
-class Rung:
-    """What a trial reported at the end of an epoch."""
-
-    epoch: int
-    updates: int
-    accuracy: float  # on the search split
-    losses: Mapping[str, float]  # each term of the method, mean over the epoch
-    seconds: float  # of training and measuring, since the trial (re)started
-    guard: float | None = None  # right on the clean text and 4 random changes; where it attacks
-    planned: int | None = None  # updates of the whole training
-    system: Mapping[str, float] = field(default_factory=dict)  # measure/usage.py, on request
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One ended trial."""
-
-    number: int  # Optuna's number
-    state: State
-    params: Params
-    outcome: Outcome | None = None  # of complete trials only
-    rungs: tuple[Rung, ...] = ()
-    reason: str = ""  # why it failed or was stopped
-    started: float = 0.0  # seconds since the epoch
-    seconds: float = 0.0  # of work, restarts included
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dict that `from_json` reads back."""
-        outcome = self.outcome.to_json() if self.outcome else None
-        return {**asdict(self), "outcome": outcome}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TrialRecord:
-        """The record that `to_json` wrote."""
-        outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
-        rungs = tuple(Rung(**rung) for rung in data["rungs"])
-        return cls(**{**data, "outcome": outcome, "rungs": rungs})
 
 
 @dataclass(frozen=True)
@@ -195,7 +151,7 @@ class StudyFolder:
 
     def read(self, number: int) -> TrialRecord | None:
         """The record of a trial; None while it has not ended."""
-        return _read(self.trial(number) / "trial.json")
+        return read(self.trial(number) / "trial.json")
 
     def write_teacher(self, outcome: Outcome, model: Path | None = None) -> None:
         """Files the teacher's own measures, and where it is, for whoever compares."""
@@ -260,51 +216,6 @@ class StudyFolder:
 
     def _records(self) -> Iterator[TrialRecord]:
         for file in sorted((self.path / "trials").glob("*/trial.json")):
-            record = _read(file)
+            record = read(file)
             if record is not None:
                 yield record
-
-
-def _read(file: Path) -> TrialRecord | None:
-    try:
-        return TrialRecord.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{file}: not a trial's record ({error}); delete the file and the trial runs again"
-        ) from None
-
-
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Writes a small file whole or not at all: a temporary name beside it, then a rename."""
-    raw = data.encode("utf-8") if isinstance(data, str) else data
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A folder written whole or not at all: yields one beside it, which takes its place at the end.
-
-    What stood there goes; after an error it stays, and nothing of the new one does.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        yield partial
-        partial.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tune_distill import pareto
 from tune_distill.errors import NoFeasibleStudent
-from tune_distill.folder import TrialRecord
 from tune_distill.outcome import Objective, Outcome, losses, reference_losses
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound, nearest
 
 BETTER_THAN_CHANCE = "better than chance"

@@ -25,7 +25,7 @@ from tune_distill import (
     tasks,
     taught,
 )
-from tune_distill.folder import Rung, whole, write_atomically
+from tune_distill.files import whole, write_atomically
 from tune_distill.hardening import Adversaries, Rewording
 from tune_distill.measure.accuracy import of_answers
 from tune_distill.measure.attack_rows import FILE
@@ -34,6 +34,7 @@ from tune_distill.measure.usage import Usage
 from tune_distill.outcome import Outcome
 from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.reading import Reading
+from tune_distill.record import Rung
 from tune_distill.signals import Needs
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig

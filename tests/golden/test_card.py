@@ -20,10 +20,11 @@ from tune_distill.export import Source
 from tune_distill.export.card import card
 from tune_distill.export.figures import Against, Figures
 from tune_distill.export.scores import Shown, eval_results
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.measure.accuracy import Accuracy
 from tune_distill.measure.latency import Latency
 from tune_distill.outcome import Interval, Outcome
+from tune_distill.record import TrialRecord
 from tune_distill.spec import dump
 
 GOLDEN = Path(__file__).with_name("card.md")

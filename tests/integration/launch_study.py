@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from tune_distill.errors import Diverged, SpecError
-from tune_distill.folder import Rung, StudyFolder, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.search import search
 from tune_distill.launch.standing import Standing
 from tune_distill.outcome import Outcome
+from tune_distill.record import Rung
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
 from tune_distill.storage import lease

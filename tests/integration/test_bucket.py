@@ -22,8 +22,9 @@ from ray import cloudpickle
 
 from tests.integration.test_launch import driver, gone, wait_until
 from tune_distill.errors import SpecError, TuneDistillError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.session import ray_session
+from tune_distill.record import TrialRecord
 from tune_distill.spec import ResourceSpec
 from tune_distill.storage import ROOT, at, lease
 

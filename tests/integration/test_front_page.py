@@ -9,9 +9,9 @@ import random
 import pytest
 
 from tests.browser import CHROMIUM, Browser
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.outcome import Interval, Objective, Outcome
 from tune_distill.plots import front_data, report
+from tune_distill.record import Rung, TrialRecord
 
 pytestmark = [
     pytest.mark.slow,

@@ -20,8 +20,9 @@ from tune_distill.cli import app, watch
 from tune_distill.cli.single import train_single
 from tune_distill.errors import SpecError
 from tune_distill.export import described
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.hardening import HARDENINGS
+from tune_distill.record import TrialRecord
 from tune_distill.robustness.table import Table
 from tune_distill.spec import TrialConfig, dump, resolve
 from tune_distill.spec.space import reproduction

@@ -15,7 +15,8 @@ from tune_distill.confirm.read import outputs
 from tune_distill.export import Source
 from tune_distill.export.card import card
 from tune_distill.export.scores import Shown
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import TrialRecord
 from tune_distill.space import at_random
 from tune_distill.spec import TrainSpec, resolve
 from tune_distill.teacher import Recipe, builtin

@@ -22,11 +22,12 @@ from optuna.trial import FrozenTrial
 from ray import cloudpickle
 
 from tune_distill.errors import NoFeasibleStudent, SpecError, TuneDistillError
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.nodes import alive, look, require_shared
 from tune_distill.launch.preparing import on_cluster
 from tune_distill.launch.session import ray_session
 from tune_distill.launch.standing import Standing
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.searcher import open_study
 from tune_distill.spec import ResourceSpec, resolve
 from tune_distill.spec.bounds import Bound, passed

@@ -16,8 +16,9 @@ from tests.reading_study import FEW
 from tune_distill import cache, measure, prepare, reading, signals, student, tasks, trial
 from tune_distill.cli.single import train_single
 from tune_distill.export import Source, bundle
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.methods import METHODS
+from tune_distill.record import TrialRecord
 from tune_distill.spec import resolve
 
 FULL = "full"

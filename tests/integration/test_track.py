@@ -20,8 +20,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tune_distill.errors import DataError, SpecError
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import Interval, Outcome
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.track import DatasetUse, Tracker, sender, writer
 from tune_distill.track.uri import redacted
 

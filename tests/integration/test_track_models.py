@@ -11,8 +11,9 @@ from transformers import pipeline
 from tests import tiny, tokens
 from tests.integration.test_track import Server
 from tune_distill.errors import SpecError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord
 from tune_distill.track import Tracker
 from tune_distill.track.flavour import Student
 from tune_distill.track.models import log_student, tracked

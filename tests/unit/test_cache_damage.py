@@ -16,7 +16,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from tune_distill import cache
 from tune_distill.errors import TeacherError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.signals import Needs
 from tune_distill.tasks import Encoded
 

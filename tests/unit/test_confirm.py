@@ -19,10 +19,10 @@ from tune_distill.confirm.plan import Candidate, candidates, fresh_seeds, schedu
 from tune_distill.confirm.read import HeldOut
 from tune_distill.confirm.samples import Sample, drawn
 from tune_distill.confirm.summary import summary
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective, Outcome
 from tune_distill.plots.confirmed import projections
+from tune_distill.record import TrialRecord
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 100.0))
 

@@ -10,11 +10,12 @@ import pytest
 from tests.toy_study import asker, finish, spec_of
 from tune_distill.cli.progress import Progress
 from tune_distill.errors import NoFeasibleStudent, SpecError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.front import Front
 from tune_distill.launch import standing
 from tune_distill.outcome import Objective, Outcome
 from tune_distill.plots import front_data, report
+from tune_distill.record import TrialRecord
 from tune_distill.searcher.refusals import Refusals
 from tune_distill.searcher.study import constraints
 from tune_distill.spec.bounds import Bound, passed

@@ -12,8 +12,8 @@ import pytest
 
 from tests.toy_study import DOCUMENT, spec_of
 from tune_distill.errors import SpecError
-from tune_distill.folder import Rung
 from tune_distill.outcome import Objective
+from tune_distill.record import Rung
 from tune_distill.scheduler import EarlyStopping, StopEarly, Verdict
 from tune_distill.scheduler.early import losses
 from tune_distill.scheduler.rules import judge

@@ -12,8 +12,9 @@ import pytest
 
 from tests.toy_study import file, spec_of
 from tune_distill import pareto
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import losses, reference_losses
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.searcher import AskTell, ehvi, open_study
 from tune_distill.searcher.draws import key, through
 from tune_distill.space import Params, at_random

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective, Outcome
 from tune_distill.plots.importance import chi2_95, importances, kruskal_wallis
+from tune_distill.record import TrialRecord
 
 ACCURACY = Objective("accuracy", "max", 0.0)
 SIZE = Objective("size_mb", "min", 100.0)

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 
 from tests.toy_study import DOCUMENT, asker, begun, run_some, spec_of
 from tune_distill.errors import SpecError
-from tune_distill.folder import TrialRecord
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord
 from tune_distill.searcher import add_known, open_study
 from tune_distill.searcher.known import misfit
 

@@ -9,13 +9,14 @@ import torch
 
 from tests.toy_study import asker, finish, spec_of
 from tune_distill.errors import SpecError, TuneDistillError
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.launch import limits
 from tune_distill.launch.limits import Hours, OverTime, check_time
 from tune_distill.launch.nodes import Node, require_server, require_shared
 from tune_distill.launch.resume import differences
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.worker import _line
+from tune_distill.record import Rung, TrialRecord
 
 
 def rung(epoch: int) -> Rung:

@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.launch import publish
 from tune_distill.launch.note import note
 from tune_distill.launch.standing import standing
 from tune_distill.outcome import Interval, Objective, Outcome
 from tune_distill.plots import front_data
+from tune_distill.record import TrialRecord
 from tune_distill.spec import dump, resolve
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 100.0))

@@ -6,9 +6,9 @@ import pytest
 
 from tune_distill.errors import NoFeasibleStudent, SpecError
 from tune_distill.export.pick import asked, pick
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Interval, Objective, Outcome
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 50.0))

@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.outcome import Interval, Objective, Outcome
 from tune_distill.plots import (
     SCHEMA,
@@ -31,6 +30,7 @@ from tune_distill.plots.hover import describe, words
 from tune_distill.plots.marks import letters
 from tune_distill.plots.summary import facts
 from tune_distill.plots.words import figure, knob, setting, short, tick
+from tune_distill.record import Rung, TrialRecord
 
 ACCURACY = Objective("accuracy", "max", 0.5)
 SIZE = Objective("size_mb", "min", 100.0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tune_distill.cli.progress import Progress, clock, described
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.outcome import Objective, Outcome
+from tune_distill.record import Rung, TrialRecord
 
 AXES = (Objective("accuracy", "max", 0.5), Objective("size_mb", "min", 10.0))
 PARAMS = {

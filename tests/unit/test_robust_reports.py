@@ -14,12 +14,12 @@ from scipy.special import softmax
 
 from tests.hardened import World
 from tune_distill.cli.tables import front_table
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.measure.attack_rows import ties
 from tune_distill.measure.guard import Guard
 from tune_distill.measure.loyalty import divergence, loyalty
 from tune_distill.outcome import MEASURES, Objective, Outcome
 from tune_distill.plots import front_data
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.tasks import Rows, encode
 from tune_distill.track import story
 

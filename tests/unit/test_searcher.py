@@ -15,8 +15,9 @@ from ray.tune.search import Searcher
 
 from tests.toy_study import asker, file, finish, spec_of
 from tune_distill.errors import NoFeasibleStudent, SpecError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.methods.published import PUBLISHED
+from tune_distill.record import TrialRecord
 from tune_distill.searcher import AskTell, open_study
 from tune_distill.searcher.study import sampler
 from tune_distill.space import Params

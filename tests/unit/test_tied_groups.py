@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front, tied_groups
 from tune_distill.outcome import Interval, Objective, Outcome
+from tune_distill.record import TrialRecord
 
 ACCURACY = Objective("accuracy", "max", 0.5)
 SIZE = Objective("size_mb", "min", 100.0)

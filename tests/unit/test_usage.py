@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tune_distill.folder import Rung
 from tune_distill.measure.usage import Usage
+from tune_distill.record import Rung
 from tune_distill.spec import resolve
 from tune_distill.track import story
 

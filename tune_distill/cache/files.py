@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_distill.cache.sizes import Layout
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 
 FORMAT = 1
 

@@ -141,7 +141,7 @@ def _file(spec: StudySpec, folder: StudyFolder, told: Mapping[str, Any], uri: st
     from tune_distill.cli.search import again
     from tune_distill.confirm import REPORT
     from tune_distill.confirm.read import metrics
-    from tune_distill.folder import write_atomically
+    from tune_distill.files import write_atomically
     from tune_distill.launch.confirm import CONFIRM
     from tune_distill.track import Tracker
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_distill.cli.progress import Progress, clock
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.launch.standing import Standing
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Params
 
 

@@ -12,7 +12,7 @@ from tune_distill.export import Bench, Source, Wanted, all_front, bundle, pick
 from tune_distill.export.described import inputs
 from tune_distill.export.figures import Figures
 from tune_distill.export.push import Hub
-from tune_distill.folder import TrialRecord
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound
 from tune_distill.track.flavour import Student
 from tune_distill.track.models import log_student, tracked

@@ -48,7 +48,7 @@ def front(
 
 
 def _report(path: Path, data: dict[str, Any], document: dict[str, Any]) -> None:
-    from tune_distill.folder import write_atomically
+    from tune_distill.files import write_atomically
     from tune_distill.plots import report, students
 
     write_atomically(path, report(data, students(document, data)))

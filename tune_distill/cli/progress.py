@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.launch.standing import Standing, standing
 from tune_distill.outcome import Objective, losses
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Params
 from tune_distill.spec.bounds import Bound
 

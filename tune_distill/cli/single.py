@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tune_distill import prepare, trial
 from tune_distill.errors import DataError, SpecError
-from tune_distill.folder import Rung
 from tune_distill.launch.preparing import Kept
 from tune_distill.outcome import Outcome
+from tune_distill.record import Rung
 from tune_distill.space import Distribution, Scalar, at_random
 from tune_distill.spec import load
 from tune_distill.storage import at

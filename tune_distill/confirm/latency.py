@@ -16,7 +16,7 @@ from typing import Any
 
 from tune_distill import teacher
 from tune_distill.confirm.model import called
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.forms import Wanted, computations, convert
 from tune_distill.forms.convert import REFERENCE
 from tune_distill.measure.latency import latencies, machine

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
+from tune_distill.record import TrialRecord
 from tune_distill.space import Params, Scalar
 from tune_distill.spec.knobs import PLAIN
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.forms import NAMES
 from tune_distill.measure import measure
 from tune_distill.measure.attack_rows import read_rows

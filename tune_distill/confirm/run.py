@@ -12,7 +12,7 @@ from torch import nn
 
 from tune_distill import reading, tasks, teacher, trial
 from tune_distill.confirm.read import PLAIN, attacked_in_full, look, place, seen
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.forms import Wanted, convert
 from tune_distill.forms.convert import REFERENCE
 from tune_distill.outcome import Outcome

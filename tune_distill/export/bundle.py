@@ -30,13 +30,14 @@ from tune_distill.export.environment import environment
 from tune_distill.export.figures import Figures
 from tune_distill.export.scores import Shown, eval_results
 from tune_distill.export.source import Source
-from tune_distill.folder import TrialRecord, whole
+from tune_distill.files import whole
 from tune_distill.forms import Wanted
 from tune_distill.forms.convert import REFERENCE
 from tune_distill.measure.attack_rows import FILE
 from tune_distill.measure.latency import in_words, machine
 from tune_distill.plots import front_data
 from tune_distill.plots.picture import picture
+from tune_distill.record import TrialRecord
 from tune_distill.spec import TrialConfig
 from tune_distill.spec.load import dump
 from tune_distill.spec.space import reproduction

@@ -15,10 +15,10 @@ from tune_distill.export import described, tables
 from tune_distill.export.figures import Figures
 from tune_distill.export.scores import Shown, model_index
 from tune_distill.export.source import Source
-from tune_distill.folder import TrialRecord
 from tune_distill.forms.onnx import FLOAT, INT8
 from tune_distill.measure.attack_rows import FILE, read_rows
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord
 
 _SPLIT = "heldout_"  # before the names of further held-out splits
 _TEMPLATE = Path(__file__).with_name("card.md")

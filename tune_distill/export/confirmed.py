@@ -14,7 +14,7 @@ from typing import Any
 
 from tune_distill.confirm.summary import REPORT, SCHEMA
 from tune_distill.errors import DataError
-from tune_distill.folder import TrialRecord
+from tune_distill.record import TrialRecord
 
 Entry = Mapping[str, Any]  # of `models` in confirm.json
 _TRIALS = ("front", "kd")  # roles of models that the search has trained, too

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tune_distill.errors import NoFeasibleStudent, SpecError
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective, losses
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound, listed, nearest
 from tune_distill.spec.problems import did_you_mean
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from tune_distill.export import described
 from tune_distill.export.figures import Figures
 from tune_distill.export.source import Source
-from tune_distill.folder import TrialRecord
 from tune_distill.methods import Kind
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from tune_distill.export.confirmed import Confirmed
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.front import Front
 from tune_distill.outcome import Outcome
+from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec, resolve
 
 

@@ -18,9 +18,10 @@ from tune_distill.export.confirmed import spread
 from tune_distill.export.figures import Figures
 from tune_distill.export.source import Source
 from tune_distill.export.tables import FORMS, shown, table
-from tune_distill.folder import TrialRecord, whole
+from tune_distill.files import whole
 from tune_distill.forms import Wanted
 from tune_distill.front import Front
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound
 
 INDEX = "index.json"

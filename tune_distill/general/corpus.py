@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tune_distill.errors import DataError, TeacherError
-from tune_distill.folder import whole
+from tune_distill.files import whole
 from tune_distill.general.words import MaskedText
 from tune_distill.methods.losses import NO_LABEL
 from tune_distill.spec import GeneralSpec

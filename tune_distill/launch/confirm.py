@@ -23,13 +23,15 @@ from tune_distill.confirm.plan import Controls, Slot, candidates, fresh_seeds, s
 from tune_distill.confirm.run import Confirming, Found, key
 from tune_distill.confirm.summary import summary
 from tune_distill.errors import SpecError, TuneDistillError
-from tune_distill.folder import StudyFolder, TrialRecord, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.forms import Wanted
 from tune_distill.front import Front
 from tune_distill.launch.confirmed import models_of, numbers, teacher_look, timed
 from tune_distill.launch.preparing import Kept
 from tune_distill.launch.search import Listen, repeat
 from tune_distill.prepare import Inputs
+from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec
 
 Say = Callable[[str], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tune_distill.folder import Rung
+from tune_distill.record import Rung
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.launch.standing import Standing
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Params
 
 

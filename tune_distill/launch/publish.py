@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Self
 
 from tune_distill.confirm.read import metrics
-from tune_distill.folder import Rung, StudyFolder, TrialRecord, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.note import NOTE, PICTURE, note
 from tune_distill.launch.standing import Standing
 from tune_distill.plots import as_json, report, students, study_data
 from tune_distill.plots.data import Data
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec
 from tune_distill.spec.load import read

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tune_distill.errors import SpecError
-from tune_distill.folder import StudyFolder, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.spec import dump, read, resolve
 
 FREE = (

@@ -9,7 +9,6 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
-from tune_distill.folder import State, TrialRecord
 from tune_distill.launch.capacity import Capacity
 from tune_distill.launch.carry import pack
 from tune_distill.launch.limits import Hours
@@ -20,6 +19,7 @@ from tune_distill.launch.standing import Standing, standing
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.watch import HUNG, Stop, Watch
 from tune_distill.launch.worker import Job, obituary, unended, work
+from tune_distill.record import State, TrialRecord
 from tune_distill.scheduler import EarlyStopping, StopEarly
 from tune_distill.searcher import Asker, Draw
 from tune_distill.spec import StudySpec

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tune_distill.folder import StudyFolder, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.listeners import Audience, Listener
 from tune_distill.launch.nodes import Node, alive, require_shared
 from tune_distill.launch.preparing import Kept, Prepare, on_cluster

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tune_distill import pareto
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound
 
 

@@ -6,7 +6,7 @@ Without this a mistyped path or a full GPU would burn the whole budget, one tria
 from __future__ import annotations
 
 from tune_distill.errors import TuneDistillError
-from tune_distill.folder import TrialRecord
+from tune_distill.record import TrialRecord
 
 LIMIT = 3
 OWN = {"Diverged": 10, "OutOfMemoryError": 10}  # a trial's own knobs may well be the cause

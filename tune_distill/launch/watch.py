@@ -14,7 +14,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from tune_distill.errors import TuneDistillError
-from tune_distill.folder import Rung
+from tune_distill.record import Rung
 from tune_distill.scheduler import rung_of
 from tune_distill.searcher import Asker
 

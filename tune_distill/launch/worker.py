@@ -25,10 +25,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from ray import tune
 
 from tune_distill.errors import StorageError
-from tune_distill.folder import Rung, State, StudyFolder, TrialRecord, write_atomically
+from tune_distill.files import write_atomically
+from tune_distill.folder import StudyFolder
 from tune_distill.launch.carry import Carried, Plain
 from tune_distill.launch.limits import OverTime, check_time
 from tune_distill.outcome import Outcome
+from tune_distill.record import Rung, State, TrialRecord
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, resolve
 from tune_distill.spec.load import parse

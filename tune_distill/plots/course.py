@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tune_distill import pareto
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
+from tune_distill.record import TrialRecord
 
 
 def over_time(front: Front) -> list[list[float]]:

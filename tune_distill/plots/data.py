@@ -42,11 +42,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_distill import pareto
-from tune_distill.folder import TrialRecord
 from tune_distill.front import Front
 from tune_distill.outcome import Objective
 from tune_distill.plots.course import over_time, survival
 from tune_distill.plots.importance import importances
+from tune_distill.record import TrialRecord
 from tune_distill.spec.bounds import Bound
 
 SCHEMA = 2

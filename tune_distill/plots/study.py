@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.front import Front
 from tune_distill.measure.attack_rows import FILE, ties
 from tune_distill.plots.data import Data, front_data
+from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec
 from tune_distill.spec.load import dump
 from tune_distill.spec.space import reproduction

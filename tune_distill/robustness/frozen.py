@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_distill.errors import DataError
-from tune_distill.folder import whole
+from tune_distill.files import whole
 from tune_distill.robustness.attempt import RowOutcome
 from tune_distill.robustness.recipes import ATTACKS
 from tune_distill.robustness.search import attack

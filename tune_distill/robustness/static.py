@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tune_distill.errors import DataError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.tasks import Rows, files, labels
 from tune_distill.tasks.glue import glue_task
 

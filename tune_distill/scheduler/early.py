@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tune_distill.folder import Rung
 from tune_distill.outcome import Objective
+from tune_distill.record import Rung
 from tune_distill.scheduler.rules import Verdict
 from tune_distill.scheduler.rungs import Rungs, shares
 from tune_distill.space import Params

@@ -10,7 +10,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from tune_distill.folder import Rung
+from tune_distill.record import Rung
 from tune_distill.scheduler.early import EarlyStopping
 
 

@@ -21,7 +21,8 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from tune_distill.errors import NoFeasibleStudent
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import TrialRecord
 from tune_distill.searcher.asker import Asker, Draw, Unfiled
 from tune_distill.searcher.draws import Infeasible, key
 from tune_distill.searcher.earlier import reconcile, seconds

@@ -11,7 +11,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from tune_distill.folder import State, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import State, TrialRecord
 from tune_distill.space import Params
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from tune_distill.folder import TrialRecord
+from tune_distill.record import TrialRecord
 from tune_distill.searcher.asker import Draw
 from tune_distill.searcher.draws import key
 from tune_distill.searcher.known import KNOWN

@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import TrialRecord
 from tune_distill.searcher.asker import Asker, Draw, Unfiled
 from tune_distill.space import Params
 

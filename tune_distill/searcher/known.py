@@ -16,7 +16,8 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from tune_distill.errors import SpecError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
+from tune_distill.record import TrialRecord
 from tune_distill.searcher.draws import as_optuna, reaches
 from tune_distill.searcher.study import constraints, values
 from tune_distill.space import Choice, Constant, Distribution, Params, Scalar

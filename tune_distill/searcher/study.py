@@ -20,8 +20,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.front import BETTER_THAN_CHANCE, rewards_the_idle
+from tune_distill.record import TrialRecord
 from tune_distill.scheduler.early import share
 from tune_distill.searcher.draws import Infeasible, as_optuna
 from tune_distill.searcher.ehvi import CURVE

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from tune_distill.folder import whole, write_atomically
+from tune_distill.files import whole, write_atomically
 from tune_distill.storage.bucket import Bucket, Stat
 
 ROOT = "TUNE_DISTILL_MIRROR"

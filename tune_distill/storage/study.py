@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from tune_distill.errors import StorageError
-from tune_distill.folder import StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.lock import Owner, last, locked, owner
+from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec
 from tune_distill.storage import lease as leases
 from tune_distill.storage.lease import Lease

@@ -13,7 +13,7 @@ import numpy as np
 
 from tune_distill import cache, measure, teacher
 from tune_distill.errors import SpecError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.hardening import Augment, Hardening
 from tune_distill.measure.robustness import select_rows
 from tune_distill.methods import TaskShape

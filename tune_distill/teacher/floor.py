@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tune_distill import tasks
 from tune_distill.errors import TeacherError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.outcome import Interval
 from tune_distill.statistics import wilson
 from tune_distill.tasks import Prepared

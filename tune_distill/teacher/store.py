@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_distill.errors import TeacherError
-from tune_distill.folder import whole
+from tune_distill.files import whole
 from tune_distill.teacher.loading import digest, load, quiet
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tune_distill.errors import DataError
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 from tune_distill.track.change import Change
 
 

@@ -20,8 +20,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
-from tune_distill.folder import Rung, TrialRecord
 from tune_distill.outcome import Goal, Outcome
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Scalar
 from tune_distill.track.change import PREFIX, Change, DatasetUse
 from tune_distill.track.view import VIEW, state

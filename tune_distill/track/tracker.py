@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from tune_distill.folder import Rung, StudyFolder, TrialRecord
+from tune_distill.folder import StudyFolder
 from tune_distill.outcome import Goal, Outcome
+from tune_distill.record import Rung, TrialRecord
 from tune_distill.space import Scalar
 from tune_distill.track import story
 from tune_distill.track.change import NOTE, Change, DatasetUse, Known, Run

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tune_distill.folder import write_atomically
+from tune_distill.files import write_atomically
 
 CHECKPOINT = "training.ckpt"
 DIGEST_BYTES = 32
