@@ -34,7 +34,9 @@ import pyarrow.parquet as pq
 import torch
 
 from tune_distill import trial
-from tune_distill.prepare import Inputs, infeasible, prepare
+from tune_distill.draws import infeasible
+from tune_distill.inputs import Inputs
+from tune_distill.prepare import prepare
 from tune_distill.record import Rung
 from tune_distill.space import Constant, Params, at_random
 from tune_distill.spec import StudySpec, dump, resolve

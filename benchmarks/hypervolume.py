@@ -41,10 +41,11 @@ from strategies import (
 )
 
 from tune_distill import pareto, trial
+from tune_distill.draws import infeasible, known
 from tune_distill.front import Front
 from tune_distill.launch.search import search
 from tune_distill.outcome import Objective, reference_losses
-from tune_distill.prepare import infeasible, known, prepare
+from tune_distill.prepare import prepare
 from tune_distill.record import TrialRecord
 from tune_distill.searcher.samplers import sampler
 from tune_distill.spec import StudySpec, read, resolve

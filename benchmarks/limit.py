@@ -35,8 +35,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tune_distill import cache, reading, student, tasks, trial
+from tune_distill.inputs import Inputs, teacher_config
 from tune_distill.methods.kd import KD
-from tune_distill.prepare import Inputs, prepare, teacher_config
+from tune_distill.prepare import prepare
 from tune_distill.signals import Needs
 from tune_distill.spec import StudySpec, TrialConfig, resolve
 from tune_distill.spec.load import override

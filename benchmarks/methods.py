@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from tune_distill import reading, trial
+from tune_distill.inputs import Inputs
 from tune_distill.measure.accuracy import accuracy
-from tune_distill.prepare import Inputs, prepare
+from tune_distill.prepare import prepare
 from tune_distill.spec import TrialConfig, resolve
 from tune_distill.spec.load import override
 from tune_distill.tasks import open_prepared

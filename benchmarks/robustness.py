@@ -34,9 +34,10 @@ from tune_distill import reading, teacher, trial
 from tune_distill.confirm.claims import Claim, Pair, claims
 from tune_distill.confirm.samples import Sample, drawn
 from tune_distill.hardening import HARDENINGS
+from tune_distill.inputs import Inputs
 from tune_distill.measure import measure
 from tune_distill.measure.attack_rows import read_rows
-from tune_distill.prepare import Inputs, prepare
+from tune_distill.prepare import prepare
 from tune_distill.robustness import resources as attack_resources
 from tune_distill.robustness.resources import Resources
 from tune_distill.spec import StudySpec, TrialConfig, resolve

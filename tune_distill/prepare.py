@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import ValidationError
 
-from tune_distill import general, measure, reading, student, tasks, taught, teacher
+from tune_distill import general, reading, student, tasks, taught, teacher
 from tune_distill.errors import SpecError
-from tune_distill.hardening import Hardening
+from tune_distill.inputs import Inputs, task_shape
 from tune_distill.methods import METHODS, Method, ModelShape, TaskShape
-from tune_distill.outcome import Outcome
-from tune_distill.reading import Reading
 from tune_distill.robustness import resources as attack_resources
-from tune_distill.robustness.resources import Resources
 from tune_distill.signals import Needs
-from tune_distill.space import Params, Uniform
-from tune_distill.spec import StudySpec, TrialConfig
+from tune_distill.space import Uniform
+from tune_distill.spec import StudySpec
 from tune_distill.spec.attacks import ATTACKED, LOYAL
-from tune_distill.spec.bounds import passed
 from tune_distill.spec.knobs import Frozen
 from tune_distill.spec.space import every, nodes
 from tune_distill.tasks import DataWarning, Prepared, Task
-from tune_distill.taught import Augmented, Lessons, Taught, answered, filed
+from tune_distill.taught import Lessons, answered, filed
 from tune_distill.teacher import Check
 from tune_distill.teacher.store import Say, record
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import PreTrainedConfig
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What all trials of a study share: folders that each opens by itself, and a few numbers."""
-
-    task: Path  # tokenised for the teacher
-    readings: tuple[Reading, ...]  # one for each checkpoint and vocabulary of the space
-    teacher: Path  # Hugging Face files
-    signals: Path | None  # the teacher's; None where no method has a use for them
-    outcome: Outcome  # of the teacher, on the search split
-    general: general.Corpus | None  # of the phase before the task
-    resources: Resources  # of the attacks
-    digests: tuple[tuple[str, str], ...]  # of the data, the teacher, checkpoints, by name
-    answers: Path | None = None  # the teacher's, on the search split
-    hardened: tuple[Taught, ...] = ()  # teachers that defences of the stage `teacher` made
-    augmented: tuple[Augmented, ...] = ()  # adversarial rows of train
-
-    def under(self, defence: Hardening | None) -> Inputs:
-        """The same for a trial that drew a defence: its own teacher in the teacher's place."""
-        if defence is None or not defence.of_teacher:
-            return self
-        wanted = defence.in_teacher()
-        own = next(one for one in self.hardened if one.defence == wanted)
-        return replace(
-            self,
-            teacher=own.folder,
-            signals=own.signals,
-            answers=own.answers,
-            outcome=own.outcome,
-            readings=tuple(one.beside(self.teacher, own.folder) for one in self.readings),
-        )
 
 
 @dataclass(frozen=True)
@@ -143,88 +104,6 @@ def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     checked = teacher.check(folder, prepared, spec.teacher.floor, device=device, answers=answers)
     say(f"teacher: {checked.metric} {checked.score:.4f} on {checked.rows:,} search rows")
     return CheckedTeacher(folder, task, prepared, checked)
-
-
-def infeasible(spec: StudySpec, inputs: Inputs, params: Params) -> list[str]:
-    """The reasons why a draw can't be trained; empty for a good one. Builds nothing."""
-    try:
-        config = TrialConfig.from_params(params)
-    except ValidationError as error:
-        return [e["msg"].removeprefix("Value error, ") for e in error.errors()]
-    own, shape = reading.find(inputs.readings, config.student), task_shape(_opened(inputs.task))
-    source = teacher_config(own.source)
-    reasons = refusals(config, teacher_config(inputs.teacher), source, shape, own.of_teacher)
-    reasons = reasons or _beyond(spec, config, own)
-    if reasons or spec.general is None or inputs.general is None:
-        return reasons
-    return general.refusals(
-        spec.general.taught,
-        teacher_config(inputs.general.masked_lm),
-        ModelShape(config.student.layers, config.student.hidden_size, config.student.heads),
-        whole_vocabulary=own.tokenizer == inputs.teacher,
-    )
-
-
-def known(inputs: Inputs, params: Params) -> dict[str, float]:
-    """What a draw's student measures whatever it learns, by the names in `Outcome`."""
-    config = TrialConfig.from_params(params)
-    return _known(config, reading.find(inputs.readings, config.student))
-
-
-def _beyond(spec: StudySpec, config: TrialConfig, own: Reading) -> list[str]:
-    """The constraints that a student would break whatever it learned."""
-    return passed(spec.bounds, _known(config, own)) if spec.bounds else []
-
-
-def _known(config: TrialConfig, own: Reading) -> dict[str, float]:
-    task = _opened(own.task)
-    shape = student.config(config.student, reading.config(own), task.label_names, task.kind)
-    return measure.known(shape, task.search.lengths)
-
-
-def refusals(
-    config: TrialConfig,
-    taught: PreTrainedConfig,
-    source: PreTrainedConfig,
-    task: TaskShape,
-    of_teacher: bool,
-) -> list[str]:
-    """The reasons why a student can't be trained; empty if it can.
-
-    Args:
-        config: the draw.
-        taught: the teacher's architecture.
-        source: that of the model that the student starts from.
-        task: what it learns.
-        of_teacher: whether the student reads the teacher's tokens.
-    """
-    drawn = config.student
-    reasons = student.infeasible(drawn, taught, config.method, task, source=source)
-    reasons += config.hardening.check(config.method, task) if config.hardening else []
-    if reasons or of_teacher:
-        return reasons
-    shapes = student.shape(taught), ModelShape(drawn.layers, drawn.hidden_size, drawn.heads)
-    needs = config.method.needs(*shapes)[0]
-    return reading.foreign(drawn.checkpoint, config.method.name, needs)
-
-
-def task_shape(task: Prepared | Task) -> TaskShape:
-    """What a method may ask of a task."""
-    return TaskShape(max(1, len(task.label_names)), task.kind)
-
-
-@lru_cache(maxsize=8)
-def teacher_config(folder: Path) -> PreTrainedConfig:
-    """The architecture of a teacher in its folder."""
-    from transformers.models.auto.configuration_auto import AutoConfig
-
-    config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
-    return config
-
-
-@lru_cache(maxsize=8)
-def _opened(folder: Path) -> Prepared:
-    return tasks.open_prepared(folder)
 
 
 def load_task(spec: StudySpec, say: Say) -> Task:

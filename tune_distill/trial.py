@@ -27,12 +27,12 @@ from tune_distill import (
 )
 from tune_distill.files import whole, write_atomically
 from tune_distill.hardening import Adversaries, Rewording
+from tune_distill.inputs import Inputs, teacher_config
 from tune_distill.measure.accuracy import of_answers
 from tune_distill.measure.attack_rows import FILE
 from tune_distill.measure.guard import Guard
 from tune_distill.measure.usage import Usage
 from tune_distill.outcome import Outcome
-from tune_distill.prepare import Inputs, teacher_config
 from tune_distill.reading import Reading
 from tune_distill.record import Rung
 from tune_distill.signals import Needs

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
 from tests import tiny
-from tune_distill import prepare, trial
+from tune_distill import draws, prepare, trial
 from tune_distill.cli import app
 from tune_distill.spec import resolve
 
@@ -52,7 +52,7 @@ def run(document, inputs, folder, method, robust):
     spec, rungs = resolve(document), []
     chosen = {"method": method, "robust": robust}
     params = spec.search_space.draw(lambda name, distribution: chosen[name]) | {"train.seed": 5}
-    assert prepare.infeasible(spec, inputs, params) == []
+    assert draws.infeasible(spec, inputs, params) == []
     folder.mkdir()
     return trial.run(spec, params, inputs, folder, rungs.append), rungs
 

@@ -15,7 +15,7 @@ from scipy.spatial.distance import jensenshannon
 from typer.testing import CliRunner
 
 from tests import tiny
-from tune_distill import prepare, tasks, teacher, trial
+from tune_distill import draws, prepare, tasks, teacher, trial
 from tune_distill.cli import app, watch
 from tune_distill.cli.single import train_single
 from tune_distill.errors import SpecError
@@ -90,7 +90,7 @@ def runs(document, inputs, tmp_path_factory):
     spec, made = resolve(document), {}
     for robust in DEFENCES:
         params = draw(spec, robust)
-        assert prepare.infeasible(spec, inputs, params) == []
+        assert draws.infeasible(spec, inputs, params) == []
         rungs, folder = [], tmp_path_factory.mktemp(robust)
         made[robust] = folder, trial.run(spec, params, inputs, folder, rungs.append), rungs
     return made
@@ -231,7 +231,7 @@ def test_a_draw_whose_defence_makes_no_sense_is_infeasible(document, inputs):
     spec = resolve(document)
     params = draw(spec, "ard") | {"method": "finetune"}
     params = {name: value for name, value in params.items() if not name.startswith("method.")}
-    (reason,) = prepare.infeasible(spec, inputs, params)
+    (reason,) = draws.infeasible(spec, inputs, params)
     assert "finetune has no teacher" in reason
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification, pipeline
 
-from tune_distill import prepare, tasks, trial
+from tune_distill import draws, prepare, tasks, trial
 from tune_distill.confirm.read import outputs
 from tune_distill.export import Source
 from tune_distill.export.card import card
@@ -118,7 +118,7 @@ def test_a_student_is_distilled_measured_and_told_by_its_pipeline(kind, tmp_path
     said = []
     inputs = prepare.prepare(spec, tmp_path / "cache", said.append)
     params = spec.search_space.draw(at_random(random.Random(0)))
-    assert prepare.infeasible(spec, inputs, params) == []
+    assert draws.infeasible(spec, inputs, params) == []
     rungs = []
     outcome = trial.run(spec, params, inputs, tmp_path, rungs.append)
     task = tasks.open_prepared(inputs.task)

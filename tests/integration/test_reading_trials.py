@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from tests import reading_study
 from tests.reading_study import FEW
-from tune_distill import cache, measure, prepare, reading, signals, student, tasks, trial
+from tune_distill import cache, draws, measure, prepare, reading, signals, student, tasks, trial
 from tune_distill.cli.single import train_single
 from tune_distill.export import Source, bundle
 from tune_distill.folder import StudyFolder
@@ -58,7 +58,7 @@ def run(home, study, inputs, tmp_path_factory):
         key = (method, checkpoint, vocab)
         if key not in made:
             drawn, folder = params(home, study[1], *key), tmp_path_factory.mktemp("trial")
-            assert prepare.infeasible(study[1], inputs, drawn) == []
+            assert draws.infeasible(study[1], inputs, drawn) == []
             outcome = trial.run(study[1], drawn, inputs, folder, lambda rung: None)
             made[key] = drawn, outcome, folder
         return made[key]
@@ -115,8 +115,8 @@ def test_a_constraint_knows_a_students_measures_before_it_is_built(run, study, i
         texts = [f"{name} {relation} {value!r}" for name, value in measures.items()]
         return resolve(study[0] | {"constraints": [*texts, "accuracy >= 1.0"]})
 
-    assert prepare.infeasible(asked("<="), inputs, drawn) == []  # exactly what it will measure
-    assert prepare.infeasible(asked("<"), inputs, drawn) == [
+    assert draws.infeasible(asked("<="), inputs, drawn) == []  # exactly what it will measure
+    assert draws.infeasible(asked("<"), inputs, drawn) == [
         f"{name} would be {value:.15g}; asked for is {name} < {value:.15g}"
         for name, value in measures.items()
     ]

@@ -12,12 +12,13 @@ from transformers import BertConfig, BertForMaskedLM
 
 from tests import tiny
 from tune_distill import general, signals, student
+from tune_distill.draws import infeasible
 from tune_distill.errors import SpecError, TeacherError
 from tune_distill.general import phase
 from tune_distill.general.corpus import open_text
 from tune_distill.general.words import Masked
 from tune_distill.methods import METHODS, ModelShape
-from tune_distill.prepare import infeasible, prepare
+from tune_distill.prepare import prepare
 from tune_distill.signals import Needs
 from tune_distill.spec import GeneralSpec, resolve
 from tune_distill.teacher import load_tokenizer

@@ -10,7 +10,7 @@ import pytest
 
 from tests import reading_study
 from tests.reading_study import FEW
-from tune_distill import prepare, reading, tasks, teacher
+from tune_distill import draws, prepare, reading, tasks, teacher
 from tune_distill.errors import DataError, SpecError, TeacherError
 from tune_distill.spec import StudentSpec
 
@@ -192,7 +192,7 @@ def test_across_tokenizers_methods_on_logits_alone_are_legal(home, inputs):
     _, spec = reading_study.study(home)
 
     def refused(*drawn):
-        return prepare.infeasible(spec, inputs, params(home, *drawn))
+        return draws.infeasible(spec, inputs, params(home, *drawn))
 
     for checkpoint in (None, "kin", "stranger"):
         for vocab in (FEW, "full"):
@@ -211,8 +211,8 @@ def test_across_tokenizers_methods_on_logits_alone_are_legal(home, inputs):
 def test_what_a_student_starts_from_bounds_it_not_its_teacher(home, inputs):
     _, spec = reading_study.study(home)
     deep = {"student.layers": 1, "student.hidden_size": 32, "student.heads": 4}
-    assert prepare.infeasible(spec, inputs, params(home, "kd") | deep) == []
-    (reason, *_) = prepare.infeasible(spec, inputs, params(home, "kd", "kin") | deep)
+    assert draws.infeasible(spec, inputs, params(home, "kd") | deep) == []
+    (reason, *_) = draws.infeasible(spec, inputs, params(home, "kd", "kin") | deep)
     assert reason.startswith("the student's hidden size 32 exceeds the checkpoint's 24, so")
 
 

@@ -76,8 +76,9 @@ def _samples(
 ) -> list[dict[str, Any]]:
     """Feasible draws, each with what it weighs and costs."""
     from tune_distill import measure, reading, student
+    from tune_distill.draws import refusals
     from tune_distill.errors import NoFeasibleStudent
-    from tune_distill.prepare import refusals, task_shape
+    from tune_distill.inputs import task_shape
     from tune_distill.space import at_random
     from tune_distill.spec import TrialConfig
     from tune_distill.spec.bounds import passed

@@ -22,8 +22,8 @@ from tune_distill.cli.options import (
 
 if TYPE_CHECKING:
     from tune_distill.folder import StudyFolder
+    from tune_distill.inputs import Inputs
     from tune_distill.launch.listeners import Listener
-    from tune_distill.prepare import Inputs
     from tune_distill.spec import StudySpec
     from tune_distill.track import Tracker
 

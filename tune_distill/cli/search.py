@@ -31,7 +31,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Run a study, or what is left of it: the same command resumes."""
-    from tune_distill import prepare, trial
+    from tune_distill import draws, prepare, trial
     from tune_distill.cli.watch import watched
     from tune_distill.front import Front
     from tune_distill.launch.nodes import require_server
@@ -50,8 +50,8 @@ def search(
             prepare=prepare.prepare,
             run=trial.run,
             read_rungs=trial.read_rungs,
-            infeasible=partial(prepare.infeasible, spec),
-            known=prepare.known,
+            infeasible=partial(draws.infeasible, spec),
+            known=draws.known,
             listen=lambda folder, inputs: watched(
                 spec, document, folder, inputs, tracking_uri, again()
             ),

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tune_distill import prepare, trial
+from tune_distill import draws, prepare, trial
 from tune_distill.errors import DataError, SpecError
 from tune_distill.launch.preparing import Kept
 from tune_distill.outcome import Outcome
@@ -43,7 +43,7 @@ def train_single(
         raise DataError(f"{target}: exists already; choose another folder with --to")
     folder = at(storage).study(spec.name)
     inputs = Kept(prepare.prepare, folder)(spec, folder.cache, say).opened()
-    if reasons := prepare.infeasible(spec, inputs, params):
+    if reasons := draws.infeasible(spec, inputs, params):
         raise SpecError([f"{config}: {reason}" for reason in reasons])
     target.parent.mkdir(parents=True, exist_ok=True)
 

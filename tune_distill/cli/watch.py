@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
-from tune_distill import __version__, prepare, student, tasks
+from tune_distill import __version__, student, tasks
 from tune_distill.cli.display import Display
 from tune_distill.cli.options import STORAGE
 from tune_distill.cli.progress import Progress
 from tune_distill.folder import StudyFolder
+from tune_distill.inputs import Inputs, teacher_config
 from tune_distill.launch.listeners import Listener
 from tune_distill.launch.publish import Publisher
-from tune_distill.prepare import Inputs
 from tune_distill.space import Branch, Constant
 from tune_distill.spec import StudySpec
 from tune_distill.track import DatasetUse, Tracker
@@ -79,7 +79,7 @@ def begin(
         shared={"mlflow.source.name": "tune-distill", **_code()},
     )
     tracker.view({axis.name: axis.goal for axis in spec.axes}, _shared_knobs(spec))
-    own = student.shape(prepare.teacher_config(inputs.teacher))
+    own = student.shape(teacher_config(inputs.teacher))
     shape = {f"student.{name}": value for name, value in asdict(own).items()}
     tracker.teacher("teacher", inputs.outcome, {"method": "teacher", **shape})
     for one in inputs.hardened:

@@ -15,8 +15,8 @@ from tune_distill.confirm.read import PLAIN, attacked_in_full, look, place, seen
 from tune_distill.files import write_atomically
 from tune_distill.forms import Wanted, convert
 from tune_distill.forms.convert import REFERENCE
+from tune_distill.inputs import Inputs
 from tune_distill.outcome import Outcome
-from tune_distill.prepare import Inputs
 from tune_distill.space import Params
 from tune_distill.spec import StudySpec, TrialConfig
 from tune_distill.taught import reference

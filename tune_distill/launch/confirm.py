@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tune_distill import prepare, tasks, trial
+from tune_distill import draws, prepare, tasks, trial
 from tune_distill.confirm import REPORT
 from tune_distill.confirm.model import Rows
 from tune_distill.confirm.plan import Controls, Slot, candidates, fresh_seeds, schedule
@@ -27,10 +27,10 @@ from tune_distill.files import write_atomically
 from tune_distill.folder import StudyFolder
 from tune_distill.forms import Wanted
 from tune_distill.front import Front
+from tune_distill.inputs import Inputs
 from tune_distill.launch.confirmed import models_of, numbers, teacher_look, timed
 from tune_distill.launch.preparing import Kept
 from tune_distill.launch.search import Listen, repeat
-from tune_distill.prepare import Inputs
 from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec
 
@@ -146,7 +146,7 @@ def _plan(
         raise SpecError(f"--trial {missing[0]}: no such complete trial; complete are {known}")
     chosen = []
     for candidate in candidates(front, members, asked.controls):
-        reasons = prepare.infeasible(spec, inputs, candidate.params)
+        reasons = draws.infeasible(spec, inputs, candidate.params)
         if reasons and candidate.role != "front":  # beyond a constraint, it is no alternative
             say(f"{candidate.name}: left out; {'; '.join(reasons)}")
         else:

@@ -13,7 +13,7 @@ from tune_distill.confirm.plan import Slot
 from tune_distill.confirm.read import PLAIN, HeldOut, attacked_in_full, look, opened, place, seen
 from tune_distill.confirm.run import Confirming
 from tune_distill.folder import StudyFolder
-from tune_distill.prepare import Inputs
+from tune_distill.inputs import Inputs
 from tune_distill.record import TrialRecord
 from tune_distill.spec import StudySpec, TrialConfig
 
