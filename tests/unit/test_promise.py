@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from tests.toy_study import DOCUMENT, spec_of
 from tune_distill.searcher import promise as promise_module
 from tune_distill.searcher.coordinates import ABSENT, Coordinates
-from tune_distill.searcher.promise import MOST, Promise, Seen, foretold
+from tune_distill.searcher.promise import MOST, Promise
+from tune_distill.searcher.seen import Seen, foretold
 from tune_distill.space import Params, at_random
 from tune_distill.spec import StudySpec
 from tune_distill.spec.bounds import Bound
@@ -146,3 +148,13 @@ def test_of_many_trials_the_front_and_the_newest_are_looked_at():
     assert len(some) == MOST
     assert some[0] is best[0]
     assert some[-1] is last
+
+
+def test_scales_are_fitted_anew_as_a_study_grows_beyond_what_the_models_are_made_of(monkeypatch):
+    monkeypatch.setattr(promise_module, "MOST", 20)
+    one, trials, scales = promise(), [complete(params) for params in drawn(26)], []
+    for count in (20, 21, 23, 25, 26):  # a tenth more than 20 is 22, than 23 is 25.3
+        one.look(trials[:count], random.Random(0))
+        scales.append(one._models["accuracy"].scales.tolist())
+    anew = [after != before for before, after in pairwise(scales)]
+    assert anew == [False, True, False, True]

@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tune_distill.searcher.draws import Infeasible, key, reaches
 from tune_distill.searcher.gaussian import one_thread
-from tune_distill.searcher.promise import Promise, Seen
+from tune_distill.searcher.promise import Promise
+from tune_distill.searcher.seen import Seen
 from tune_distill.space import (
     Distribution,
     LogUniform,

@@ -5,8 +5,7 @@ Of a draw's objectives some are known before it is trained (size, parameters, FL
 is worth is the expected improvement of the front's hypervolume (Emmerich et al. 2006), over
 stratified samples of what is learned. The front is that of the models' means: a lucky measurement
 is no mark to beat. Trials in flight count as what the models expect of them (the kriging believer
-of Ginsbourger et al. 2010); one that was stopped as what those complete trials that stood nearest
-to it by then ended with; one that failed as the worst of all.
+of Ginsbourger et al. 2010); what the others tell is in `seen.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -24,6 +22,7 @@ from tune_distill import pareto
 from tune_distill.outcome import Objective, reference_losses
 from tune_distill.searcher.coordinates import Coordinates
 from tune_distill.searcher.gaussian import Process
+from tune_distill.searcher.seen import Seen, telling, told
 from tune_distill.space import Params, Space
 from tune_distill.spec.bounds import Bound
 
@@ -32,21 +31,8 @@ Known = Callable[[Params], Mapping[str, float]]
 
 DEAR = 200  # draws that are judged in full where there are three objectives or more
 SAMPLES = 32  # of what is learned, for each draw
-ALIKE = 10  # complete trials that foretell the end of a stopped one
 MOST = 300  # trials that the models are made of
-GROWN = 1.1  # times the trials after which the models' scales are fitted anew
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A trial as far as it is known."""
-
-    params: Params
-    final: Mapping[str, float] | None = None  # its objectives, if it is complete
-    curve: Sequence[tuple[float, float]] = ()  # (share of its training, accuracy), rising
-    allowed: bool = True  # it breaks no constraint
-    failed: bool = False
-    running: bool = False
+GROWN = 1.1  # times the trials so far after which the models' scales are fitted anew
 
 
 class Promise:
@@ -71,10 +57,14 @@ class Promise:
 
     def look(self, trials: Sequence[Seen], rng: random.Random) -> list[Params]:
         """Takes the trials in; the draws on the front, which `gains` is about from now on."""
-        trials = self._some(trials)
         known = self._known(trials[0].params) if trials else {}
         learned = self._learned = [axis for axis in self._axes if axis.name not in known]
-        self._models = {axis.name: self._model(axis, trials) for axis in learned}
+        counts = [len(telling(axis.name, trials)) for axis in learned]
+        trials = self._some(trials)
+        self._models = {
+            axis.name: self._model(axis, trials, count)
+            for axis, count in zip(learned, counts, strict=True)
+        }
         stand = [t.params for t in trials if t.running or (t.final and t.allowed)]
         means = self._losses(stand, np.zeros((1, len(learned))))[:, 0]
         on = np.flatnonzero(pareto.front(means))
@@ -130,31 +120,41 @@ class Promise:
                 table[:, :, column] = np.array([[size[axis.name]] for size in sizes])
         return np.asarray(table * self._signs)
 
-    def _model(self, axis: Objective, trials: Sequence[Seen]) -> Process:
-        """The process of one learned objective."""
-        name, ended = axis.name, [t for t in trials if t.final]
-        told = [(t, t.final[name], 0.0) for t in ended if t.final]
-        curves = [t for t in ended if t.curve]
-        worst = (min if axis.goal == "max" else max)(value for _, value, _ in told)
-        for t in trials:
-            if t.failed:
-                told.append((t, worst, 0.0))
-            elif name == "accuracy" and t.curve and curves and not t.final:
-                told.append((t, *foretold(t, curves)))
-        at, values = self._points([t.params for t, _, _ in told]), np.array([v for _, v, _ in told])
-        spread = np.array([sd for _, _, sd in told])
-        count, model = self._fitted.get(name, (0, None))
-        if model is None or not count <= len(told) < GROWN * count:
+    def _model(self, axis: Objective, trials: Sequence[Seen], count: int) -> Process:
+        """The process of one learned objective.
+
+        Args:
+            axis: the objective.
+            trials: those that it is made of, and those in flight.
+            count: how many trials have told of the objective so far.
+        """
+        rows = told(axis, trials)
+        at = self._points([trial.params for trial, _, _ in rows])
+        values = np.array([value for _, value, _ in rows])
+        spread = np.array([sd for _, _, sd in rows])
+        model = self._scaled(axis.name, count, at, values, spread)
+        return self._believing(model, at, values, spread, [t.params for t in trials if t.running])
+
+    def _scaled(self, name: str, count: int, at: Array, values: Array, spread: Array) -> Process:
+        """The process of what was told, its scales fitted anew once the trials have grown so."""
+        before, model = self._fitted.get(name, (0, None))
+        if model is None or not before <= count < GROWN * before:
             model = Process.fit(at, values, spread, self._at.nominal, model)
-            self._fitted[name] = len(told), model
-        model = model.given(at, values, spread)
-        if running := [t.params for t in trials if t.running]:
-            there = self._points(running)
-            values = np.append(values, model.predict(there)[0])
-            model = model.given(
-                np.vstack([at, there]), values, np.append(spread, np.zeros(len(there)))
-            )
-        return model
+            self._fitted[name] = count, model
+        return model.given(at, values, spread)
+
+    def _believing(
+        self, model: Process, at: Array, values: Array, spread: Array, running: Sequence[Params]
+    ) -> Process:
+        """The process that takes what it expects of the trials in flight for measured."""
+        if not running:
+            return model
+        there = self._points(running)
+        return model.given(
+            np.vstack([at, there]),
+            np.append(values, model.predict(there)[0]),
+            np.append(spread, np.zeros(len(there))),
+        )
 
     def _some(self, trials: Sequence[Seen]) -> Sequence[Seen]:
         """At most `MOST` of the trials: half of them the best, by fronts, and the newest."""
@@ -177,18 +177,3 @@ class Promise:
         if text not in self._sizes:
             self._sizes[text] = self._ask(params)
         return self._sizes[text]
-
-
-def foretold(stopped: Seen, ended: Sequence[Seen]) -> tuple[float, float]:
-    """The accuracy that a stopped trial would have ended with, and its standard deviation.
-
-    Args:
-        stopped: it has a curve.
-        ended: complete trials with curves, one at least.
-    """
-    share, accuracy = stopped.curve[-1]
-    known = [(np.array(t.curve), t.final["accuracy"]) for t in ended if t.final]
-    then = np.array([np.interp(share, curve[:, 0], curve[:, 1]) for curve, _ in known])
-    alike = np.argsort(np.abs(then - accuracy), kind="stable")[:ALIKE]
-    rises = np.array([end for _, end in known])[alike] - then[alike]
-    return accuracy + float(np.median(rises)), float(rises.std())
