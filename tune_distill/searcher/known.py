@@ -116,7 +116,7 @@ def _told(
     if others := _different(spec, source):
         text += f"; they are of another {' and '.join(others)}"
     if spec.search.sampler in BREEDERS:
-        text += f"; {spec.search.sampler} learns nothing from them, tpe would"
+        text += f"; {spec.search.sampler} learns nothing from them, ehvi and tpe would"
     return text
 
 
