@@ -1,8 +1,9 @@
 """Where studies live: a folder that every process sees, or an object store (s3://, gs:// ...).
 
 The rest works on local files, renamed, appended to and memory-mapped. For an object store they are
-this machine's copy: `bucket` (objects), `mirror` (the copy), `lease` (one search a study), `study`
-(what of a study travels when). A folder has none of this: its study is a plain `StudyFolder`.
+this machine's copy: `bucket` (objects), `mirror` (the copy), `manifest` (what counts only whole),
+`lease` (one search a study), `wanted` (whose a file is), `study` (what of a study travels when). A
+folder has none of this: its study is a plain `StudyFolder`.
 """
 
 from __future__ import annotations

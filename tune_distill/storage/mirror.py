@@ -4,8 +4,8 @@
       s3/BUCKET/PATH/...     as in the bucket; the bucket is the truth, a mirror may be deleted
 
 A file travels as one object. A folder (or a large file) that is of use only as a whole travels with
-a manifest, NAME/x beside NAME/.x.whole: sizes and hashes of its files, uploaded after them. It is
-taken from the bucket only where all agree, so that a torn upload never counts as whole.
+its manifest (`manifest.py`), uploaded after its files, and is taken from the bucket only where all
+agree, so that a torn upload never counts as whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,14 +24,15 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from tune_distill.files import whole, write_atomically
+from tune_distill.storage import manifest as manifests
 from tune_distill.storage.bucket import Bucket, Stat
+from tune_distill.storage.manifest import Manifest
 
 ROOT = "TUNE_DISTILL_MIRROR"
 _AT_ONCE = 8  # transfers
 T = TypeVar("T")
 R = TypeVar("R")
 Wanted = Callable[[str, Container[str]], bool]  # a file, by its name and all that are there
-_Manifest = Mapping[str, tuple[int, str]]  # size and SHA-256, by name
 
 
 def mirrors() -> Path:
@@ -117,14 +118,14 @@ class Mirror:
 
     def push_whole(self, path: Path) -> str:
         """Uploads a folder or a file with its manifest, if it is another; the manifest's digest."""
-        manifest = {name: _hashed(path / name) for name in sorted(_files(path))}
+        manifest = manifests.of(path)
         text = json.dumps(manifest, indent=0).encode()
-        kept = _manifest(path)
+        kept = manifests.beside(path)
         if self.bucket.read(self.name(kept)) != text:
             _each(lambda name: self.push_file(path / name), manifest)
             self.bucket.write(self.name(kept), text)
         write_atomically(kept, text)
-        return _digest(text)
+        return manifests.digest(text)
 
     def pull_whole(self, path: Path, digest: str | None = None, *, content: bool = True) -> bool:
         """Has a folder or a file of `push_whole` here; one process of this machine brings it.
@@ -139,14 +140,14 @@ class Mirror:
             manifest goes, so that whoever has or makes it uploads it again.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = _manifest(path)
+        kept = manifests.beside(path)
         with _alone(path):
             here = kept.read_bytes() if kept.is_file() else b""
-            text = here if _digest(here) == digest else self.bucket.read(self.name(kept))
-            if text is None or (digest and _digest(text) != digest):
+            text = here if manifests.digest(here) == digest else self.bucket.read(self.name(kept))
+            if text is None or (digest and manifests.digest(text) != digest):
                 return False
-            manifest: _Manifest = json.loads(text)
-            held = here == text and _there(path, manifest)
+            manifest: Manifest = json.loads(text)
+            held = here == text and manifests.here(path, manifest)
             if content and not held and not self._bring(path, manifest):
                 self._forget(kept, text)
                 return False
@@ -155,10 +156,10 @@ class Mirror:
 
     def known(self, path: Path) -> str:
         """The digest of the manifest of what is in the bucket, or is brought there now."""
-        kept = _manifest(path)
-        return _digest(kept.read_bytes()) if kept.is_file() else self.push_whole(path)
+        kept = manifests.beside(path)
+        return manifests.digest(kept.read_bytes()) if kept.is_file() else self.push_whole(path)
 
-    def _bring(self, path: Path, manifest: _Manifest) -> bool:
+    def _bring(self, path: Path, manifest: Manifest) -> bool:
         """Downloads; True where all files are as the manifest says."""
 
         def fits(one: tuple[str, tuple[int, str]]) -> bool:
@@ -166,7 +167,7 @@ class Mirror:
             file = partial / (name or path.name)
             file.parent.mkdir(parents=True, exist_ok=True)
             return self.bucket.download(self.name(path / name), file) and (
-                _hashed(file) == (size, sha)
+                manifests.hashed(file) == (size, sha)
             )
 
         single = list(manifest) == [""]
@@ -222,34 +223,6 @@ def _each(do: Callable[[T], R], all_of: Iterable[T]) -> list[R]:
 def _state(file: Path) -> tuple[int, int]:
     told = file.stat()
     return told.st_size, told.st_mtime_ns
-
-
-def _manifest(path: Path) -> Path:
-    return path.with_name(f".{path.name}.whole")
-
-
-def _files(path: Path) -> Iterator[str]:
-    """The names of a folder's files, but for locks and leftovers; of a file, the empty one."""
-    if path.is_file():
-        yield ""
-    for file in path.rglob("[!.]*"):
-        if file.is_file():
-            yield file.relative_to(path).as_posix()
-
-
-def _hashed(file: Path) -> tuple[int, str]:
-    with file.open("rb") as opened:
-        return file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _there(path: Path, manifest: _Manifest) -> bool:
-    """Whether all files are here in their size; what they hold is checked by who made them."""
-    files = [(path / name, size) for name, (size, _) in manifest.items()]
-    return all(file.is_file() and file.stat().st_size == size for file, size in files)
-
-
-def _digest(manifest: bytes) -> str:
-    return hashlib.sha256(manifest).hexdigest()
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +25,9 @@ from tune_distill.storage import lease as leases
 from tune_distill.storage.lease import Lease
 from tune_distill.storage.mirror import Mirror
 from tune_distill.storage.repeating import Repeating
+from tune_distill.storage.wanted import STATE, files, needed, owned, viewed
 
 EVERY = 5.0  # seconds between looks at what a running trial has written
-STATE = ("checkpoint", "general")  # folders that an unended trial goes on from
-APART = (*STATE, "student")
-UNREAD = ("initialise.txt", "error.txt")  # for people, in the bucket
-LOCAL = ("tune", "outbox", "artifacts", "lock", "journal.log.lock")  # stay here, as mlflow.db
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class StudyInBucket(StudyFolder):
         Nothing where a process of this machine owns the study: its copy is ahead of the bucket.
         """
         if owner(self.path / "lock") is None:
-            self.mirror.pull(self.path, _read)
+            self.mirror.pull(self.path, viewed)
 
     @contextmanager
     def locked(self, say: Callable[[str], None] = lambda _line: None) -> Iterator[Owner]:
@@ -97,7 +93,7 @@ class StudyInBucket(StudyFolder):
                 self.sync()
 
             try:
-                self.mirror.pull(self.path, _small)
+                self.mirror.pull(self.path, needed)
                 with Repeating(leases.BEAT, beat) as keeper:
                     self._keepers.append(keeper)
                     yield me
@@ -124,8 +120,8 @@ class StudyInBucket(StudyFolder):
     def sync(self) -> None:
         """Pushes what has changed of the study's own files."""
         with self._pushing:
-            own = [path for path in self.path.glob("[!.]*") if _own(path.name)]
-            self.mirror.push(file for path in own for file in _files(path))
+            own = [path for path in self.path.glob("[!.]*") if owned(path.name)]
+            self.mirror.push(file for path in own for file in files(path))
 
     def set_aside(self) -> str:
         """Copies the study's objects under another name; the copy here goes with them."""
@@ -184,7 +180,7 @@ class StudyInBucket(StudyFolder):
             if (folder / "student").is_dir():
                 self.mirror.push_whole(folder / "student")
             told = [p for p in folder.glob("[!.]*") if p.name not in ("student", "trial.json")]
-            self.mirror.push(file for path in told for file in _files(path))
+            self.mirror.push(file for path in told for file in files(path))
 
     def read(self, number: int) -> TrialRecord | None:
         """The record in the bucket."""
@@ -217,38 +213,6 @@ class StudyInBucket(StudyFolder):
         if model := self._teacher().get("model"):
             self.mirror.pull_whole((self.path / model).resolve())
         return super().teacher_model()
-
-
-def _own(name: str) -> bool:
-    """Whether the driver keeps what has such a name in a study's folder."""
-    return name not in (*LOCAL, "trials", "confirm") and not name.startswith("mlflow.db")
-
-
-def _small(name: str, there: Container[str]) -> bool:
-    """Whether a driver needs a file of a study's folder."""
-    first, *rest = name.split("/")
-    if any(part.startswith(".") for part in (first, *rest)):
-        return False
-    if first == "trials":
-        return len(rest) > 1 and rest[1] not in (*APART, *UNREAD)
-    return _own(first)
-
-
-def _read(name: str, there: Container[str]) -> bool:
-    """Whether who looks at a study needs a file of it: of trials that have ended, or are gone."""
-    if not name.startswith("trials/"):
-        return _small(name, there) and not name.startswith("journal.log")
-    trial = "/".join(name.split("/")[:2])
-    ended, begun = f"{trial}/trial.json" in there, f"{trial}/params.json" in there
-    return _small(name, there) and (ended or not begun)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """A file, or those under a folder, but for what is being written."""
-    if path.is_file():
-        yield path
-    for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def _elsewhere(mirror: Mirror, name: str) -> StudyInBucket:
