@@ -133,9 +133,8 @@ def searched(
                 listen=lambda _folder, _inputs: nullcontext((clock,)),
                 address=address,
             )
-        return np.array(
-            [json.loads(f.read_text()) for f in storage.glob("*/trials/*/slept.*")]
-        ), clock
+        slept = [json.loads(file.read_text()) for file in storage.glob("*/trials/*/slept.*")]
+        return np.array(slept), clock
     finally:
         shutil.rmtree(storage, ignore_errors=True)
 
