@@ -12,7 +12,7 @@ from tune_distill.cli.progress import Progress
 from tune_distill.errors import NoFeasibleStudent, SpecError
 from tune_distill.folder import StudyFolder
 from tune_distill.front import Front
-from tune_distill.launch import standing
+from tune_distill.launch.standing import standing
 from tune_distill.outcome import Objective, Outcome
 from tune_distill.plots import front_data, report
 from tune_distill.record import TrialRecord

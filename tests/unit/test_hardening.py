@@ -166,7 +166,7 @@ def test_vat_needs_no_label(world):
 
 
 def kl(teacher, student, temperature=1.0):
-    p, q = (np.exp(x / temperature) for x in (teacher, student))
+    p, q = (np.exp(x.astype(np.float64) / temperature) for x in (teacher, student))
     p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
     return temperature**2 * (p * np.log(p / q)).sum(1).mean()
 
@@ -184,8 +184,9 @@ def test_adversarial_distillation_is_as_published(world, name):
 
     assert len(update.deltas) == 4
     assert terms["clean"].item() == pytest.approx(clean, rel=1e-4)
-    assert terms["robust"].item() == pytest.approx(robust, rel=1e-4)
-    assert terms["total"].item() == pytest.approx(0.3 * clean + 0.7 * robust, rel=1e-4)
+    # A float32 logarithm of a probability errs by 6e-8, which kd's T^2 = 16 makes 1e-6.
+    assert terms["robust"].item() == pytest.approx(robust, rel=1e-4, abs=2e-6)
+    assert terms["total"].item() == pytest.approx(0.3 * clean + 0.7 * robust, rel=1e-4, abs=2e-6)
     inner = cross if name == "ard" else [kl(given, x) for x in logits]
     assert inner[0] < inner[1] < inner[2]
 
