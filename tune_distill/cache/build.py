@@ -83,9 +83,9 @@ def _compute(
     for name, buffer in buffers.items():
         values = of(found, name)
         if values.ndim == 3:
-            buffer[place] = _stored(values[found.mask], buffer.dtype, name)
+            buffer[place] = _stored(values[found.mask], name)
         else:
-            buffer[rows] = _stored(values, buffer.dtype, name)
+            buffer[rows] = _stored(values, name)
 
 
 def of(found: Signals, name: str) -> Tensor:
@@ -95,9 +95,9 @@ def of(found: Signals, name: str) -> Tensor:
     return value
 
 
-def _stored(values: Tensor, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+def _stored(values: Tensor, name: str) -> NDArray[Any]:
     """The values as they are filed; refused if they would not survive it."""
-    stored = values.half() if dtype == np.float16 else values.float()
+    stored = values.half()
     if not bool(torch.isfinite(stored).all()):
         largest = float(values.abs().max())
         raise TeacherError(

@@ -94,14 +94,14 @@ class TeacherSignals:
     def __init__(self, folder: Path, needs: Needs, alignment: Alignment | None = None) -> None:
         self.folder = folder
         try:
-            self._offsets = open_values(folder, "offsets")[:, 0].astype(np.int64)
             self._values = {name: open_values(folder, name) for name in needs.names()}
+            offsets = open_values(folder, "offsets")[:, 0] if needs.of_tokens else np.empty(0)
         except ValueError as error:
             raise TeacherError(
                 f"{folder}: the teacher's signals are not whole: {error}; starting the search "
                 "again verifies them and computes what is damaged"
             ) from None
-        self._lengths = np.diff(self._offsets)
+        self._offsets = offsets.astype(np.int64)
         self._same = None if alignment is None else alignment.same
 
     def __call__(self, batch: Batch, needs: Needs) -> Signals:
@@ -110,27 +110,38 @@ class TeacherSignals:
         Raises:
             ValueError: the batch is not of that split.
         """
+        found = Signals(mask=batch.attention_mask.bool())
+        if self._same is not None:
+            found.mask &= torch.from_numpy(self._same[batch.rows])[:, None].to(found.mask.device)
+        if needs.of_tokens:
+            place, padding = self._places(batch)
+            found.mask = torch.from_numpy(~padding)
+        for name in needs.names():
+            kind, _, layer = name.partition(".")
+            values = self._values[name]
+            if kind in ("hidden", "query", "key", "value"):
+                getattr(found, kind)[int(layer)] = _padded(values, place, padding)
+            elif batch.rows.max() >= len(values):
+                raise ValueError(f"{self.folder}: the batch's rows are of another split")
+            elif kind == "logits":
+                found.logits = _tensor(values[batch.rows])
+            else:
+                found.cls[int(layer)] = _tensor(values[batch.rows])
+        return to_float32(found, batch.input_ids.device)
+
+    def _places(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where in the files a batch's tokens stand, and what of it is padding: (batch, length)."""
         length = batch.input_ids.shape[1]
-        if batch.rows.max() >= len(self._lengths):
+        if batch.rows.max() + 1 >= len(self._offsets):
             raise ValueError(f"{self.folder}: the batch's rows are of another split")
-        lengths = self._lengths[batch.rows]
+        starts = self._offsets[batch.rows]
+        lengths = self._offsets[batch.rows + 1] - starts
         if self._same is not None:
             lengths = np.where(self._same[batch.rows], lengths, 0)
         if lengths.max() > length or (self._same is None and lengths.max() < length):
             raise ValueError(f"{self.folder}: the batch's rows are of another split or tokenizer")
-        padding = np.arange(length) >= lengths[:, None]
-        place = self._offsets[batch.rows][:, None] + np.arange(length)
-        found = Signals(mask=torch.from_numpy(~padding))
-        for name in needs.names():
-            kind, _, layer = name.partition(".")
-            values = self._values[name]
-            if kind == "logits":
-                found.logits = _tensor(values[batch.rows])
-            elif kind == "cls":
-                found.cls[int(layer)] = _tensor(values[batch.rows])
-            else:
-                getattr(found, kind)[int(layer)] = _padded(values, place, padding)
-        return to_float32(found, batch.input_ids.device)
+        within = np.arange(length)
+        return starts[:, None] + within, within >= lengths[:, None]
 
 
 def _padded(values: NDArray[Any], place: NDArray[np.int64], padding: NDArray[np.bool_]) -> Tensor:

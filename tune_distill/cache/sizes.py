@@ -23,7 +23,7 @@ class Layout:
     name: str
     rows: int
     width: int
-    dtype: str  # float16, float32 or int64; little-endian on disk
+    dtype: str  # float16 or int64; little-endian on disk
 
     @property
     def ragged(self) -> bool:
@@ -83,15 +83,13 @@ def layouts(needs: Needs, encoded: Encoded, config: PreTrainedConfig) -> dict[st
     for name in needs.names():
         kind = name.partition(".")[0]
         rows = examples if kind in ("logits", "cls") else tokens
-        if kind == "logits":
-            found[name] = Layout(name, rows, int(config.num_labels or 0), "float32")
-        else:
-            found[name] = Layout(name, rows, int(config.hidden_size), "float16")
+        width = int((config.num_labels or 0) if kind == "logits" else config.hidden_size)
+        found[name] = Layout(name, rows, width, "float16")
     return found
 
 
 def offsets_layout(encoded: Encoded) -> Layout:
-    """The layout of the split's own offsets."""
+    """The layout of the split's own offsets, by which signals of tokens are read."""
     return Layout("offsets", len(encoded) + 1, 1, "int64")
 
 

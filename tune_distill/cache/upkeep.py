@@ -66,13 +66,12 @@ def ensure(
             _sweep(folder)
         there = _whole(folder, shapes, say)
         made = _fitting(needs, encoded, model, there, folder, limit_gb, say)
-        todo = [name for name in ("offsets", *made.cached.names()) if name not in there]
+        wanted = [shapes[name] for name in made.cached.names() if name not in there]
         _announce(made, shapes, there, encoded, folder, say)
-        if "offsets" in todo:
+        if made.cached.of_tokens and "offsets" not in there:
             with Writer(folder, shapes["offsets"]) as file:
                 file.append(encoded.offsets)
                 file.finish()
-        wanted = [shapes[name] for name in todo if name != "offsets"]
         if wanted:
             build(model, encoded, wanted, folder, say=say, device=device, progress=progress)
     return Cached(folder, made, tuple(layout.name for layout in wanted))

@@ -33,6 +33,11 @@ class Needs:
     def __bool__(self) -> bool:
         return bool(self.logits or self.cls or self.hidden or self.qkv)
 
+    @property
+    def of_tokens(self) -> bool:
+        """Whether one of them has a value a token, not a row."""
+        return bool(self.hidden or self.qkv)
+
     def names(self) -> tuple[str, ...]:
         """One name a signal, as the cache files them: logits, cls.4, hidden.2, query.6 ..."""
         names = ["logits"] if self.logits else []
