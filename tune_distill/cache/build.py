@@ -2,13 +2,14 @@
 
 The split is taken in windows of consecutive rows. Within a window rows are batched by length, as in
 evaluation, and put back in order in memory; so files grow from front to back, whatever the file
-system, and their checksums with them. A window's size bounds the memory, not the speed: it still
-holds many batches of similar lengths.
+system, and their checksums with them, in a thread: the teacher does not wait for the disk. A
+window's size bounds the memory, not the speed: it still holds many batches of similar lengths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from tune_distill.teacher.store import Say
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-WINDOW = 256 * 10**6  # bytes of signals in memory
+WINDOW = 128 * 10**6  # bytes of signals; two windows are in memory, one of them being written
 CPU_TOKENS, GPU_TOKENS = 1024, 32768  # of a batch, padding included
 
 
@@ -53,18 +54,28 @@ def build(
     budget = GPU_TOKENS if device.startswith("cuda") else CPU_TOKENS
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(folder, layout)) for layout in wanted]
+        thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        written: Future[None] | None = None
         for start, stop in _windows(encoded, wanted):
             part = _slice(encoded, start, stop)
             buffers = {layout.name: _buffer(layout, part) for layout in wanted}
             for rows in ordered_batches(part, budget):
                 _compute(model, part, rows, needs, buffers, device)
-            for writer in writers:
-                writer.append(buffers[writer.layout.name])
+            if written is not None:
+                written.result()
+            written = thread.submit(_append, writers, buffers)
             if progress is not None:
                 progress(stop, len(encoded))
+        if written is not None:
+            written.result()
         for writer in writers:
             writer.finish()
     say(f"teacher signals: {', '.join(layout.name for layout in wanted)} computed")
+
+
+def _append(writers: Sequence[Writer], buffers: dict[str, NDArray[Any]]) -> None:
+    for writer in writers:
+        writer.append(buffers[writer.layout.name])
 
 
 def _compute(
@@ -97,16 +108,16 @@ def of(found: Signals, name: str) -> Tensor:
 
 def _stored(values: Tensor, name: str) -> NDArray[Any]:
     """The values as they are filed; refused if they would not survive it."""
-    stored = values.half()
-    if not bool(torch.isfinite(stored).all()):
-        largest = float(values.abs().max())
+    least, largest = map(float, torch.aminmax(values.float()))
+    reach = max(-least, largest)
+    if not reach <= torch.finfo(torch.float16).max:  # NaN is neither
         raise TeacherError(
-            f"the teacher's signal {name} reaches {largest:g}, which float16 can't hold (its "
+            f"the teacher's signal {name} reaches {reach:g}, which float16 can't hold (its "
             "largest number is 65,504); `teacher: {cache_gb: 0}` computes all signals live"
-            if np.isfinite(largest)
+            if np.isfinite(reach)
             else f"the teacher's signal {name} is not finite; its weights are broken"
         )
-    return stored.cpu().numpy()
+    return values.half().cpu().numpy()
 
 
 def _windows(encoded: Encoded, wanted: Sequence[Layout]) -> Iterator[tuple[int, int]]:
