@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from tests import tiny
-from tune_distill.robustness.last_block import first_token_alone
+from tune_distill import signals
+from tune_distill.signals import Needs
+from tune_distill.signals.last_block import first_token_alone
 
 SHORTENED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 WHOLE = ("distilbert", "albert", "xlnet")
@@ -90,6 +92,52 @@ def test_unknown_attention_is_left_whole(inputs):
     model.config._attn_implementation = "flash_attention_2"
     with first_token_alone(model):
         assert "forward" not in vars(model.bert.encoder.layer[-1].attention.self)
+
+
+def test_inside_itself_it_changes_nothing(inputs):
+    model = tiny.bert(dropout=0.0)
+    with first_token_alone(model):
+        with first_token_alone(model):
+            assert states_after_attention(model, inputs) == [1]
+        assert states_after_attention(model, inputs) == [1]
+    assert states_after_attention(model, inputs) == [7]
+
+
+def test_attention_is_dropped_in_training_alone(inputs):
+    model = tiny.bert(dropout=0.0)
+    own = model.bert.encoder.layer[-1].attention.self
+    own.dropout.p = 1.0
+    seen = []
+    own.register_forward_hook(lambda _m, _i, out: seen.append(bool(out[0].any())))
+    with first_token_alone(model):
+        model.eval()(**inputs)
+        model.train()(**inputs)
+    assert seen == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("needs", "tokens"),
+    [
+        (Needs(logits=True), 1),
+        (Needs(cls=(1, 2), hidden=(0, 1), qkv=(1,)), 1),
+        (Needs(hidden=(2,)), 7),
+        (Needs(qkv=(2,)), 7),
+    ],
+)
+def test_signals_leave_out_what_no_one_reads(inputs, needs, tokens):
+    model = tiny.bert(dropout=0.0, layers=2)
+    seen = []
+    model.bert.encoder.layer[-1].output.register_forward_hook(
+        lambda _m, _i, out: seen.append(out.shape[1])
+    )
+    found = signals.run(model, inputs, needs)
+    assert seen == [tokens]
+    whole = signals.run(model, inputs, needs | Needs(hidden=(2,)))
+    torch.testing.assert_close(found.logits, whole.logits, rtol=1e-5, atol=1e-6)
+    for kind in ("cls", "hidden", "query", "key", "value"):
+        for layer, values in getattr(found, kind).items():
+            expected = getattr(whole, kind)[layer]
+            torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_error_leaves_no_hook_behind(inputs):

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from tune_distill import families
 from tune_distill.errors import DataError
-from tune_distill.robustness.last_block import first_token_alone
 from tune_distill.robustness.pieces import Encoded, Pieces, read
+from tune_distill.signals.last_block import first_token_alone
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tune_distill import families
 from tune_distill.errors import TeacherError
 from tune_distill.signals.kinds import Needs, Signals
+from tune_distill.signals.last_block import first_token_alone
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 def run(model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs) -> Signals:
     """One forward pass over a batch, with what `needs` asks for.
+
+    What nobody reads of the last block, all tokens but the first where the head reads that one
+    alone, is not computed.
 
     Args:
         model: a Hugging Face sequence classifier of a family of `families.FAMILIES`; of any other
@@ -31,7 +35,9 @@ def run(model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs) -> Sign
     """
     heads = int(model.config.num_attention_heads)
     signals = Signals(mask=inputs["attention_mask"].bool(), heads=heads)
-    with _hooked(model, needs, signals):
+    last = int(model.config.num_hidden_layers)
+    every = last in needs.hidden or last in needs.qkv
+    with _hooked(model, needs, signals), nullcontext() if every else first_token_alone(model):
         signals.logits = model(**families.taken(model, inputs)).logits
     return signals
 

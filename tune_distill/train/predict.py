@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tune_distill import families
+from tune_distill.signals.last_block import first_token_alone
 from tune_distill.tasks import Encoded
 from tune_distill.tasks.batches import ordered_batches
 
@@ -33,7 +34,7 @@ def predict(
     tokens = tokens or (CPU_TOKENS if device == "cpu" else GPU_TOKENS)
     classes = int(model.config.num_labels or 1)
     logits = np.empty((len(data), classes), dtype=np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), first_token_alone(model):
         for rows in ordered_batches(data, tokens):
             batch = data.batch(rows).to(device)
             inputs = families.taken(model, batch.inputs())
