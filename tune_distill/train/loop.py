@@ -32,6 +32,7 @@ from tune_distill.tasks.batches import batches
 from tune_distill.train.checkpoint import Run, resume, save
 from tune_distill.train.course import Leg, legs, updates_of
 from tune_distill.train.defence import Defence, cost_of, modules_of, shown
+from tune_distill.train.dropout import cheap_dropout
 from tune_distill.train.optimise import autocast, clip, optimizers_of, random_of
 from tune_distill.train.words import ReadWords
 
@@ -142,7 +143,8 @@ class _Training:
         sums: dict[str, Tensor] = {}
         counts: Counter[str] = Counter()
         words = self.words.alone() if self.words else nullcontext()
-        with random_of(self.seed, run.epoch, self.device), words:
+        draws = random_of(self.seed, run.epoch, self.device)
+        with draws, words, cheap_dropout(run.modules, self.device):
             size = self.config.batch_size
             left = self.total - run.updates
             shuffled = batches(self.data, size, self.seed, run.epoch, self.rows)
