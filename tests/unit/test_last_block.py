@@ -146,3 +146,10 @@ def test_an_error_leaves_no_hook_behind(inputs):
         _ = 1 / 0
     assert "forward" not in vars(model.bert.encoder.layer[-1].attention.self)
     assert states_after_attention(model, inputs) == [7]
+
+
+def test_whole_is_the_same_to_the_bit_whatever_else_is_asked(inputs):
+    model = tiny.bert(layers=3, hidden_size=48, heads=4).eval()
+    alone = signals.run(model, inputs, Needs(logits=True), whole=True)
+    among = signals.run(model, inputs, Needs(logits=True, hidden=(3,), qkv=(3,)))
+    assert torch.equal(alone.logits, among.logits)

@@ -88,7 +88,7 @@ def _compute(
 ) -> None:
     batch = part.batch(rows).to(device)
     with torch.inference_mode():
-        found = signals.run(model, batch.inputs(), needs)
+        found = signals.run(model, batch.inputs(), needs, whole=True)
     real = found.mask.cpu().numpy()
     place = (part.offsets[rows][:, None] + np.arange(real.shape[1]))[real]
     for name, buffer in buffers.items():

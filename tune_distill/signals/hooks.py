@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
-def run(model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs) -> Signals:
+def run(
+    model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs, *, whole: bool = False
+) -> Signals:
     """One forward pass over a batch, with what `needs` asks for.
 
     What nobody reads of the last block, all tokens but the first where the head reads that one
@@ -29,6 +31,8 @@ def run(model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs) -> Sign
         inputs: of its forward pass: input_ids, attention_mask, and token_type_ids, which a model
             without types isn't given.
         needs: which signals to return.
+        whole: compute it all the same, so that no signal's last bits hang on which others are
+            asked for.
 
     Raises:
         TeacherError: this family doesn't have what is asked for.
@@ -36,8 +40,8 @@ def run(model: PreTrainedModel, inputs: dict[str, Tensor], needs: Needs) -> Sign
     heads = int(model.config.num_attention_heads)
     signals = Signals(mask=inputs["attention_mask"].bool(), heads=heads)
     last = int(model.config.num_hidden_layers)
-    every = last in needs.hidden or last in needs.qkv
-    with _hooked(model, needs, signals), nullcontext() if every else first_token_alone(model):
+    whole = whole or last in needs.hidden or last in needs.qkv
+    with _hooked(model, needs, signals), nullcontext() if whole else first_token_alone(model):
         signals.logits = model(**families.taken(model, inputs)).logits
     return signals
 
