@@ -1,4 +1,4 @@
-"""Dropout at a third of its price on a CPU.
+"""Dropout at half its price on a CPU.
 
 Drawing a Bernoulli number for each value was a tenth of a training step. Four values can share the
 64 bits of one draw: each is dropped where its 16 are among the lowest p * 65,536. What is kept is
