@@ -69,9 +69,9 @@ def params(shape: str, method: str) -> dict[str, Any]:
 class Subject:
     """A student, its method and its data; each turn starts from the same weights."""
 
-    def __init__(self, inputs: Inputs, shape: str, method: str) -> None:
-        config = TrialConfig.from_params(params(shape, method))
-        task = tasks.open_prepared(reading.find(inputs.readings, config.student).task)
+    def __init__(self, inputs: Inputs, drawn: dict[str, Any]) -> None:
+        config = TrialConfig.from_params(drawn)
+        self.task = task = tasks.open_prepared(reading.find(inputs.readings, config.student).task)
         taught = teacher_config(inputs.teacher)
         own = student.config(config.student, taught, task.label_names, task.kind)
         needs = config.method.needs(student.shape(taught), student.shape(own))[0]
@@ -90,8 +90,7 @@ class Subject:
     def bare(self, clock: Clock) -> float:
         """Seconds of the same updates, and nothing else."""
         model = copy.deepcopy(self.model).train()
-        rows = batches(self.data, self.config.batch_size, SEED, 0)
-        made = [(batch, self._logits(batch)) for batch in map(self.data.batch, rows)]
+        made = self.made()
         optimizer = torch.optim.AdamW(
             model.parameters(), self.config.learning_rate, weight_decay=0.01, fused=True
         )
@@ -100,14 +99,20 @@ class Subject:
             optimizer.zero_grad(set_to_none=True)
             with autocast("cpu", self.config.precision):
                 own = model(**batch.inputs()).logits
-            self._loss(own.float(), batch.labels, logits).backward()  # type: ignore[no-untyped-call]
+            self.loss(own.float(), batch.labels, logits).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return clock() - began
+
+    def made(self) -> list[tuple[tasks.Batch, Tensor | None]]:
+        """The batches of an epoch, with the teacher's logits where there is one."""
+        rows = batches(self.data, self.config.batch_size, SEED, 0)
+        return [(batch, self._logits(batch)) for batch in map(self.data.batch, rows)]
 
     def _logits(self, batch: tasks.Batch) -> Tensor | None:
         return self.signals(batch, Needs(logits=True)).scores() if self.signals else None
 
-    def _loss(self, own: Tensor, labels: Tensor, logits: Tensor | None) -> Tensor:
+    def loss(self, own: Tensor, labels: Tensor, logits: Tensor | None) -> Tensor:
+        """The loss as its paper has it, and as nothing of ours computes it."""
         hard = F.cross_entropy(own, labels)
         if logits is None or not isinstance(self.method, KD):
             return hard
@@ -119,7 +124,7 @@ class Subject:
 
 def compared(inputs: Inputs, shape: str, method: str, turns: int, clock: Clock) -> list[str]:
     """A row of the first table."""
-    subject = Subject(inputs, shape, method)
+    subject = Subject(inputs, params(shape, method))
     subject.bare(clock)  # wakes what is slow the first time
     pairs = [(subject.ours(clock), subject.bare(clock)) for _ in range(turns)]
     ratios = [ours / bare for ours, bare in pairs]
@@ -165,7 +170,7 @@ def steps(
             trial.run(spec, params(shape, method), inputs, Path(folder), lambda _: None)
             whole = clock() - began
         spent["rest"] = whole - sum(spent.values())
-        spent["first batch"] = _first_batch(Subject(inputs, shape, method), clock)
+        spent["first batch"] = _first_batch(Subject(inputs, params(shape, method)), clock)
         found.append(dict(spent))
     del found[0]  # of a process that has run none before
     names = [*BEFORE, *_after()]

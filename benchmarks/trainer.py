@@ -15,30 +15,24 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from common import small, table
-from torch.nn import functional as F
+from limit import SEED, Subject, params
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
-from tune_distill import cache, reading, student, tasks
-from tune_distill.inputs import Inputs, teacher_config
+from tune_distill.inputs import Inputs
 from tune_distill.measure.accuracy import of_answers
-from tune_distill.methods.kd import KD
 from tune_distill.prepare import prepare
-from tune_distill.signals import Needs
-from tune_distill.spec import TrainSpec, TrialConfig, resolve
+from tune_distill.spec import resolve
 from tune_distill.spec.load import override
-from tune_distill.tasks.batches import batches
 from tune_distill.train import predict, train
 from tune_distill.train.course import schedule
 
-SEED, LOGITS = 1, Needs(logits=True)
 HEADER = (
     *("student", "Trainer's schedule", "updates", "loss, ours", "loss, Trainer"),
     *("largest difference of logits", "same answers", "accuracy, ours", "accuracy, Trainer"),
@@ -46,14 +40,12 @@ HEADER = (
 
 
 class Distiller(Trainer):  # type: ignore[misc]
-    """Trainer on batches made before, with logit distillation's loss."""
+    """Trainer on a subject's batches and loss."""
 
-    def __init__(
-        self, model: PreTrainedModel, method: KD, config: TrainSpec, made: list[Any], own: bool
-    ) -> None:
-        self.method, self.warmup, self.own = method, config.warmup, own
+    def __init__(self, subject: Subject, model: PreTrainedModel, folder: Path, own: bool) -> None:
+        self.subject, self.own, config = subject, own, subject.config
         arguments = TrainingArguments(
-            output_dir=tempfile.mkdtemp(prefix="trainer"),
+            output_dir=str(folder),
             learning_rate=config.learning_rate,
             lr_scheduler_type="linear",
             warmup_steps=config.warmup,
@@ -67,6 +59,10 @@ class Distiller(Trainer):  # type: ignore[misc]
             disable_tqdm=True,
             use_cpu=True,
         )
+        made = [
+            {**batch.inputs(), "labels": batch.labels, "target": logits}
+            for batch, logits in subject.made()
+        ]
         super().__init__(model, arguments, train_dataset=made)
         self.remove_callback(PrinterCallback)
 
@@ -78,60 +74,34 @@ class Distiller(Trainer):  # type: ignore[misc]
             return super().create_scheduler(num_training_steps, optimizer)
         self.lr_scheduler = LambdaLR(
             optimizer or self.optimizer,
-            lambda update: schedule(update, num_training_steps, self.warmup),
+            lambda update: schedule(update, num_training_steps, self.subject.config.warmup),
         )
         return self.lr_scheduler
 
-    def compute_loss(  # noqa: D102
-        self,
-        model: Any,  # noqa: ANN401
-        inputs: Any,  # noqa: ANN401
-        return_outputs: bool = False,
-        **_: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
-        warm, target = self.method.temperature, inputs.pop("target")
-        found = model(**inputs)
-        log_q, log_p = (F.log_softmax(x / warm, -1) for x in (found.logits, target))
-        soft = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
-        loss = (1 - self.method.alpha) * found.loss + self.method.alpha * warm**2 * soft
-        return (loss, found) if return_outputs else loss
+    def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # noqa: ANN401, D102
+        labels, target = inputs.pop("labels"), inputs.pop("target")
+        return self.subject.loss(model(**inputs).logits, labels, target)
 
 
-def rows(inputs: Inputs, shape: str, learning_rate: float) -> Iterator[list[object]]:
+def rows(inputs: Inputs, shape: str, learning_rate: float, folder: Path) -> Iterator[list[object]]:
     """Two of the table."""
-    layers, width = map(int, shape.split("/"))
-    config = TrialConfig.from_params(
-        {
-            **{"student.layers": layers, "student.hidden_size": width, "student.heads": 4},
-            **{"student.dropout": 0.0, "student.init": "random", "method": "kd"},
-            **{"train.epochs": 1, "train.learning_rate": learning_rate, "train.seed": SEED},
-            "train.precision": "float32",
-        }
-    )
-    task = tasks.open_prepared(reading.find(inputs.readings, config.student).task)
-    taught = teacher_config(inputs.teacher)
-    start = student.build(student.config(config.student, taught, task.label_names, task.kind), SEED)
-    method = config.method
-    if inputs.signals is None or not isinstance(method, KD):
-        raise SystemExit("the teacher's logits are not cached")
-    signals = cache.TeacherSignals(inputs.signals, LOGITS)
-    ours = copy.deepcopy(start)
-    (epoch,) = train(ours, method, task.train, config.train, seed=SEED, teacher=signals)
-    made = [
-        {**batch.inputs(), "labels": batch.labels, "target": signals(batch, LOGITS).scores()}
-        for batch in map(task.train.batch, batches(task.train, config.train.batch_size, SEED, 0))
-    ]
+    plain = {"student.dropout": 0.0, "student.init": "random", "train.precision": "float32"}
+    drawn = {"student.heads": 4, "train.learning_rate": learning_rate}
+    subject = Subject(inputs, {**params(shape, "kd"), **plain, **drawn})
+    model, task = copy.deepcopy(subject.model), subject.task
+    given = (subject.method, subject.data, subject.config)
+    (epoch,) = train(model, *given, seed=SEED, teacher=subject.signals)
+    ours = predict(model, task.search)
     for own in (False, True):
-        other = copy.deepcopy(start)
-        told = Distiller(other, method, config.train, made, own).train()
-        answers = [predict(model, task.search, "cpu") for model in (ours, other)]
-        mine, theirs = answers
-        same = (mine.argmax(1) == theirs.argmax(1)).mean()
-        scores = [of_answers(each, task.search, task.metric).score for each in answers]
+        model = copy.deepcopy(subject.model)
+        told = Distiller(subject, model, folder, own).train()
+        theirs = predict(model, task.search)
+        same = (ours.argmax(1) == theirs.argmax(1)).mean()
+        scores = [of_answers(each, task.search, task.metric).score for each in (ours, theirs)]
         yield [
             *(shape, "its own" if own else "ours", told.global_step),
             *(f"{epoch.losses['total']:.4f}", f"{told.training_loss:.4f}"),
-            *(f"{abs(mine - theirs).max():.1e}", f"{same:.3f}"),
+            *(f"{abs(ours - theirs).max():.1e}", f"{same:.3f}"),
             *(f"{score:.3f}" for score in scores),
         ]
 
@@ -150,8 +120,8 @@ def main() -> None:
     torch.set_num_threads(1)
     spec = resolve(override(small("trainer", given.rows, ["kd"]), given.set))
     inputs = prepare(spec, given.storage / "cache", lambda line: print(line, file=sys.stderr))
-    rate = given.learning_rate
-    table(HEADER, (row for shape in given.students for row in rows(inputs, shape, rate)))
+    rest = (given.learning_rate, given.storage / "trainer")
+    table(HEADER, (row for shape in given.students for row in rows(inputs, shape, *rest)))
 
 
 if __name__ == "__main__":

@@ -139,8 +139,7 @@ def test_a_student_of_a_hardened_teacher_starts_from_it_and_is_compared_with_it(
     key = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(found["plain"][key], found["hardened"][key])
     loyal = {name: like(inputs, folder, path) for name, path in teachers(inputs).items()}
-    # Answers are filed in float16: a logit near 4 errs by 0.001, a probability by 0.0003 at most.
-    assert outcome.probability_loyalty == pytest.approx(loyal["hardened"], abs=1e-4)
+    assert outcome.probability_loyalty == pytest.approx(loyal["hardened"], abs=1e-6)
     assert outcome.probability_loyalty != pytest.approx(loyal["plain"], abs=1e-3)
     assert 0 <= outcome.reported["label_loyalty_attacked"] <= 1
 

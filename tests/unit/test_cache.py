@@ -187,6 +187,19 @@ def test_signals_of_rows_are_filed_alone_and_read_so(model, encoded, tmp_path):
         cache.TeacherSignals(folder, rows)(other.batch(np.array([ROWS])), rows)
 
 
+def test_exact_logits_are_float32_and_lie_elsewhere(model, encoded, tmp_path):
+    asked = Needs(logits=True)
+    halved = ensure(model, encoded, asked, tmp_path).folder
+    exact = ensure(model, encoded, asked, tmp_path, exact=True).folder
+    assert exact != halved
+    batch = encoded.batch(np.arange(ROWS))
+    found = cache.TeacherSignals(exact, asked)(batch, asked)
+    live = cache.LiveTeacher(model)(batch, asked)  # in batches of other shapes: other last bits
+    torch.testing.assert_close(found.logits, live.logits, rtol=1e-5, atol=1e-6)
+    rounded = cache.TeacherSignals(halved, asked)(batch, asked)
+    assert torch.equal(found.logits.half().float(), rounded.logits)
+
+
 def test_sizes_are_said_before_anything_is_written(model, encoded, tmp_path):
     said = []
 

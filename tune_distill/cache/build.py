@@ -55,19 +55,17 @@ def build(
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(folder, layout)) for layout in wanted]
         thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        written: Future[None] | None = None
+        written: Future[None] = thread.submit(_append, (), {})  # nothing yet
         for start, stop in _windows(encoded, wanted):
             part = _slice(encoded, start, stop)
             buffers = {layout.name: _buffer(layout, part) for layout in wanted}
             for rows in ordered_batches(part, budget):
                 _compute(model, part, rows, needs, buffers, device)
-            if written is not None:
-                written.result()
+            written.result()
             written = thread.submit(_append, writers, buffers)
             if progress is not None:
                 progress(stop, len(encoded))
-        if written is not None:
-            written.result()
+        written.result()
         for writer in writers:
             writer.finish()
     say(f"teacher signals: {', '.join(layout.name for layout in wanted)} computed")
@@ -94,9 +92,9 @@ def _compute(
     for name, buffer in buffers.items():
         values = of(found, name)
         if values.ndim == 3:
-            buffer[place] = _stored(values[found.mask], name)
+            buffer[place] = _stored(values[found.mask], buffer.dtype, name)
         else:
-            buffer[rows] = _stored(values, name)
+            buffer[rows] = _stored(values, buffer.dtype, name)
 
 
 def of(found: Signals, name: str) -> Tensor:
@@ -106,18 +104,18 @@ def of(found: Signals, name: str) -> Tensor:
     return value
 
 
-def _stored(values: Tensor, name: str) -> NDArray[Any]:
+def _stored(values: Tensor, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
     """The values as they are filed; refused if they would not survive it."""
     least, largest = map(float, torch.aminmax(values.float()))
     reach = max(-least, largest)
-    if not reach <= torch.finfo(torch.float16).max:  # NaN is neither
+    if not reach <= float(np.finfo(dtype).max):  # NaN is neither
         raise TeacherError(
             f"the teacher's signal {name} reaches {reach:g}, which float16 can't hold (its "
             "largest number is 65,504); `teacher: {cache_gb: 0}` computes all signals live"
             if np.isfinite(reach)
             else f"the teacher's signal {name} is not finite; its weights are broken"
         )
-    return values.half().cpu().numpy()
+    return (values.half() if dtype == np.float16 else values.float()).cpu().numpy()
 
 
 def _windows(encoded: Encoded, wanted: Sequence[Layout]) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tune_distill.cache.sizes import Layout
 from tune_distill.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Writer:

@@ -102,6 +102,7 @@ class TeacherSignals:
                 "again verifies them and computes what is damaged"
             ) from None
         self._offsets = offsets.astype(np.int64)
+        self._rows = len(offsets) - 1 if needs.of_tokens else min(map(len, self._values.values()))
         self._same = None if alignment is None else alignment.same
 
     def __call__(self, batch: Batch, needs: Needs) -> Signals:
@@ -110,6 +111,8 @@ class TeacherSignals:
         Raises:
             ValueError: the batch is not of that split.
         """
+        if batch.rows.max() >= self._rows:
+            raise ValueError(f"{self.folder}: the batch's rows are of another split")
         found = Signals(mask=batch.attention_mask.bool())
         if self._same is not None:
             found.mask &= torch.from_numpy(self._same[batch.rows])[:, None].to(found.mask.device)
@@ -119,21 +122,17 @@ class TeacherSignals:
         for name in needs.names():
             kind, _, layer = name.partition(".")
             values = self._values[name]
-            if kind in ("hidden", "query", "key", "value"):
-                getattr(found, kind)[int(layer)] = _padded(values, place, padding)
-            elif batch.rows.max() >= len(values):
-                raise ValueError(f"{self.folder}: the batch's rows are of another split")
-            elif kind == "logits":
+            if kind == "logits":
                 found.logits = _tensor(values[batch.rows])
-            else:
+            elif kind == "cls":
                 found.cls[int(layer)] = _tensor(values[batch.rows])
+            else:
+                getattr(found, kind)[int(layer)] = _padded(values, place, padding)
         return to_float32(found, batch.input_ids.device)
 
     def _places(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Where in the files a batch's tokens stand, and what of it is padding: (batch, length)."""
         length = batch.input_ids.shape[1]
-        if batch.rows.max() + 1 >= len(self._offsets):
-            raise ValueError(f"{self.folder}: the batch's rows are of another split")
         starts = self._offsets[batch.rows]
         lengths = self._offsets[batch.rows + 1] - starts
         if self._same is not None:

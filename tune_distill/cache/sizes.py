@@ -23,7 +23,7 @@ class Layout:
     name: str
     rows: int
     width: int
-    dtype: str  # float16 or int64; little-endian on disk
+    dtype: str  # float16, float32 or int64; little-endian on disk
 
     @property
     def ragged(self) -> bool:
@@ -54,18 +54,16 @@ class Plan:
         return sum(self.bytes[name] for name in self.cached.names())
 
 
-def plan(needs: Needs, encoded: Encoded, config: PreTrainedConfig, limit_gb: float) -> Plan:
+def plan(needs: Needs, sizes: dict[str, int], limit_gb: float) -> Plan:
     """What of `needs` fits under the limit, the smallest signals first.
 
     Queries, keys and values of a block are taken together: no method has a use for two of them.
 
     Args:
         needs: all that a study's methods ask of the teacher.
-        encoded: the split that they are trained on.
-        config: the teacher's.
+        sizes: the bytes of each signal, by name.
         limit_gb: 10^9 bytes.
     """
-    sizes = {name: layout.bytes for name, layout in layouts(needs, encoded, config).items()}
     cached, live, total = Needs(), Needs(), 0
     for unit in sorted(_units(needs), key=lambda unit: _weight(unit, sizes)):
         weight = _weight(unit, sizes)
@@ -76,15 +74,18 @@ def plan(needs: Needs, encoded: Encoded, config: PreTrainedConfig, limit_gb: flo
     return Plan(cached, live, sizes)
 
 
-def layouts(needs: Needs, encoded: Encoded, config: PreTrainedConfig) -> dict[str, Layout]:
-    """The layout of each signal, by name."""
+def layouts(
+    needs: Needs, encoded: Encoded, config: PreTrainedConfig, *, exact: bool = False
+) -> dict[str, Layout]:
+    """The layout of each signal, by name: half precision, but for logits that are to be exact."""
     examples, tokens = len(encoded), int(encoded.offsets[-1])
     found = {}
     for name in needs.names():
         kind = name.partition(".")[0]
         rows = examples if kind in ("logits", "cls") else tokens
         width = int((config.num_labels or 0) if kind == "logits" else config.hidden_size)
-        found[name] = Layout(name, rows, width, "float16")
+        dtype = "float32" if exact and kind == "logits" else "float16"
+        found[name] = Layout(name, rows, width, dtype)
     return found
 
 

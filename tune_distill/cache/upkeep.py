@@ -42,6 +42,7 @@ def ensure(
     say: Say,
     device: str = "cpu",
     progress: Progress | None = None,
+    exact: bool = False,
 ) -> Cached:
     """The folder with the teacher's signals, each verified to the last byte or computed now.
 
@@ -54,18 +55,21 @@ def ensure(
         say: hears what is computed, how large it is, what was damaged and what stays live.
         device: where to compute.
         progress: hears of rows done.
+        exact: logits in float32, for measures; losses take float16.
 
     Raises:
         TeacherError: the teacher's signals are not finite.
     """
-    folder = root / key(model, encoded)[:16]
+    folder = root / key(model, encoded, exact=exact)[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    shapes = layouts(needs, encoded, model.config) | {"offsets": offsets_layout(encoded)}
+    shapes = layouts(needs, encoded, model.config, exact=exact)
+    sizes = {name: layout.bytes for name, layout in shapes.items()}
+    shapes["offsets"] = offsets_layout(encoded)
     with alone(folder, say) as surely:
         if surely:
             _sweep(folder)
         there = _whole(folder, shapes, say)
-        made = _fitting(needs, encoded, model, there, folder, limit_gb, say)
+        made = _fitting(needs, sizes, there, folder, limit_gb, say)
         wanted = [shapes[name] for name in made.cached.names() if name not in there]
         _announce(made, shapes, there, encoded, folder, say)
         if made.cached.of_tokens and "offsets" not in there:
@@ -77,9 +81,9 @@ def ensure(
     return Cached(folder, made, tuple(layout.name for layout in wanted))
 
 
-def key(model: PreTrainedModel, encoded: Encoded) -> str:
+def key(model: PreTrainedModel, encoded: Encoded, *, exact: bool) -> str:
     """A hash of all that the signals depend on."""
-    state = hashlib.sha256(f"signals {FORMAT} {digest(model)}".encode())
+    state = hashlib.sha256(f"signals {FORMAT} {exact} {digest(model)}".encode())
     for part in (encoded.tokens, encoded.types, encoded.offsets):
         if part is None:
             state.update(b"none")
@@ -119,20 +123,19 @@ def _whole(folder: Path, shapes: dict[str, Layout], say: Say) -> set[str]:
 
 def _fitting(
     needs: Needs,
-    encoded: Encoded,
-    model: PreTrainedModel,
+    sizes: dict[str, int],
     there: set[str],
     folder: Path,
     limit_gb: float,
     say: Say,
 ) -> Plan:
     """The plan under the limit, or under what the disk still holds if that is less."""
-    made = plan(needs, encoded, model.config, limit_gb)
-    present = sum(made.bytes.get(name, 0) for name in there)
+    made = plan(needs, sizes, limit_gb)
+    present = sum(sizes.get(name, 0) for name in there)
     free = shutil.disk_usage(folder).free
     if made.total() - present > free:
         say(f"{folder}: only {_size(free)} are free on this disk")
-        made = plan(needs, encoded, model.config, (free + present) / GB)
+        made = plan(needs, sizes, (free + present) / GB)
     return made
 
 

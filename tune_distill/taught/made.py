@@ -159,7 +159,7 @@ def answered(model: PreTrainedModel, task: Prepared, root: Path, device: str) ->
         return None
     asked, folder = Needs(logits=True), root / "signals"
     made = cache.ensure(
-        model, task.search, asked, folder, limit_gb=np.inf, say=_nobody, device=device
+        model, task.search, asked, folder, limit_gb=np.inf, say=_nobody, device=device, exact=True
     )
     return made.folder
 

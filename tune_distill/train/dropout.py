@@ -32,7 +32,8 @@ class _Dropout(nn.Dropout):
 @contextmanager
 def cheap_dropout(modules: nn.Module, device: str) -> Iterator[None]:
     """Inside, every dropout of these modules draws so; a GPU's are left as they are."""
-    plain = [one for one in modules.modules() if type(one) is nn.Dropout and device == "cpu"]
+    every = modules.modules() if device == "cpu" else ()
+    plain = [one for one in every if type(one) is nn.Dropout]
     for one in plain:
         one.__class__ = _Dropout
     try:

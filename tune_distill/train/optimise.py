@@ -105,9 +105,12 @@ def cpu_gains_by_bf16() -> bool:
     """
     if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
         return False
-    left, right = torch.ones(512, 256), torch.ones(256, 1024)  # as in a feed-forward layer
-    turns = [(_seconds(left, right), _seconds(left.bfloat16(), right.bfloat16())) for _ in range(6)]
-    float32, bf16 = (min(column) for column in zip(*turns[1:], strict=True))
+    kinds = (torch.float32, torch.bfloat16)  # of a product as in a feed-forward layer
+    pairs = [
+        (torch.ones(512, 256, dtype=kind), torch.ones(256, 1024, dtype=kind)) for kind in kinds
+    ]
+    turns = [[_seconds(*pair) for pair in pairs] for _ in range(6)]
+    float32, bf16 = map(min, zip(*turns, strict=True))
     return bool(float32 > GAIN * bf16)
 
 
