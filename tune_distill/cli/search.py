@@ -59,6 +59,7 @@ def search(
             say=say,
             address=address,
             fresh=fresh,
+            preload=["tune_distill.launch.ahead"],
         )
     except KeyboardInterrupt:
         say(f"interrupted; what was finished is kept. To go on: {again()}")

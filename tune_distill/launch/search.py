@@ -50,6 +50,7 @@ def search(
     num_cpus: int | None = None,
     fresh: bool = False,
     temporary: Path | None = None,
+    preload: Sequence[str] = (),
 ) -> Standing:
     """Runs a study, or what is left of it.
 
@@ -69,6 +70,7 @@ def search(
         num_cpus: of this machine, for Ray; None is all.
         fresh: moves the study's folder aside and begins again.
         temporary: Ray's folder for sockets and logs.
+        preload: modules that workers on this machine import while all is prepared.
 
     Returns:
         The trials and their front.
@@ -86,7 +88,8 @@ def search(
             say(f"{folder.shown} is kept as {folder.set_aside()}")
     with folder.locked(say):
         admit(folder, document)
-        with _session(spec, folder, address, num_cpus, temporary) as session, ExitStack() as stack:
+        ray = partial(_session, spec, folder, address, num_cpus, temporary, preload)
+        with ray() as session, ExitStack() as stack:
             inputs = _prepared(prepare, check, spec, folder, say, address)
             listeners = stack.enter_context(listen(folder, inputs))
 
@@ -160,10 +163,11 @@ def _session(
     address: str | None,
     num_cpus: int | None,
     temporary: Path | None,
+    preload: Sequence[str],
 ) -> AbstractContextManager[Session]:
     """Ray for the trials that are left; on this machine it starts beside what comes before them."""
     if address is None and len(folder.records()) < spec.search.trials:
-        return ray_ahead(spec.resources, num_cpus, temporary)
+        return ray_ahead(spec.resources, num_cpus, temporary, preload)
     return nullcontext(partial(ray_session, spec.resources, address, num_cpus, temporary))
 
 

@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants, worker
+from ray.tune.execution import class_cache
 
 from tune_distill.errors import SpecError
 from tune_distill.spec import ResourceSpec
@@ -38,6 +39,8 @@ WORKER = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # an actor that is not reused loses its trial
 }
 
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
 Session = Callable[[], AbstractContextManager[None]]  # Ray within, when it is called and entered
 
 
@@ -47,6 +50,7 @@ def ray_session(
     address: str | None = None,
     num_cpus: int | None = None,
     temporary: Path | None = None,
+    preload: Sequence[str] = (),
 ) -> Iterator[None]:
     """Ray within: the caller's if it runs already, else a cluster's, else one of our own.
 
@@ -55,6 +59,7 @@ def ray_session(
         address: of a cluster; None starts Ray in this process.
         num_cpus: of our own Ray; None takes the machine's.
         temporary: where Ray keeps sockets and logs; None is its own default.
+        preload: modules that the workers of our own Ray import before they have a trial.
 
     Raises:
         SpecError: the address is one that cannot carry a search, or nothing answers there.
@@ -68,17 +73,23 @@ def ray_session(
         if ray.is_initialized():
             yield
             return
-        threads = str(resources.threads)
-        _start(address, num_cpus, temporary, {**WORKER, "OMP_NUM_THREADS": threads})
-        try:
+        env = {**WORKER, "OMP_NUM_THREADS": str(resources.threads)}
+        with ExitStack() as stack:
+            if address:
+                _join(address, env)
+            else:
+                stack.enter_context(_first_workers())
+                _start(num_cpus, temporary, env, preload if _of_use(resources, num_cpus) else ())
+            stack.callback(ray.shutdown)
             yield
-        finally:
-            ray.shutdown()
 
 
 @contextmanager
 def ray_ahead(
-    resources: ResourceSpec, num_cpus: int | None = None, temporary: Path | None = None
+    resources: ResourceSpec,
+    num_cpus: int | None = None,
+    temporary: Path | None = None,
+    preload: Sequence[str] = (),
 ) -> Iterator[Session]:
     """Begins to start a Ray of our own; entering what this yields waits until it is there.
 
@@ -86,13 +97,13 @@ def ray_ahead(
     that started them (PR_SET_PDEATHSIG).
     """
     if ray.is_initialized():
-        yield partial(ray_session, resources, None, num_cpus, temporary)
+        yield partial(ray_session, resources)
         return
     there, over, faults = threading.Event(), threading.Event(), list[BaseException]()
 
     def hold() -> None:
         try:
-            with ray_session(resources, None, num_cpus, temporary):
+            with ray_session(resources, None, num_cpus, temporary, preload):
                 there.set()
                 over.wait()
         except BaseException as fault:
@@ -160,27 +171,55 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def _join(address: str, env: Mapping[str, str]) -> None:
+    """A cluster; its workers start with this environment."""
+    try:
+        ray.init(address=address, runtime_env={"env_vars": dict(env)}, **_SILENT)
+    except ConnectionError as error:
+        raise SpecError(
+            f"--address {address}: no Ray cluster answers ({error}); `ray status` on its head "
+            "says whether it runs, and `auto` there finds it"
+        ) from None
+
+
 def _start(
-    address: str | None, num_cpus: int | None, temporary: Path | None, env: Mapping[str, str]
+    num_cpus: int | None, temporary: Path | None, env: Mapping[str, str], preload: Sequence[str]
 ) -> None:
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": dict(env)},
-    }
-    if address:
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError as error:
-            raise SpecError(
-                f"--address {address}: no Ray cluster answers ({error}); `ray status` on its head "
-                "says whether it runs, and `auto` there finds it"
-            ) from None
-        return
-    if temporary:
-        quiet["_temp_dir"] = str(temporary)
-    with _loopback():
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+    """A Ray of our own, whose workers inherit their environment (`_first_workers` says why)."""
+    more: dict[str, Any] = {"_temp_dir": str(temporary)} if temporary else {}
+    if preload:
+        more["_system_config"] = {
+            "preload_python_modules": list(preload),
+            # Else they end when Tune has reserved the processors, just before it has actors.
+            "idle_worker_killing_time_threshold_ms": 86_400_000,
+        }
+    with _loopback(), environment(env):
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **more, **_SILENT)
+
+
+def _of_use(resources: ResourceSpec, num_cpus: int | None) -> bool:
+    """Whether imports ahead are: at least every second worker, one a processor, gets a trial."""
+    cpus = num_cpus or os.cpu_count() or 1
+    slots = cpus / resources.cpus_per_trial
+    return cpus <= 2 * min(slots, resources.concurrent or slots)
+
+
+@contextmanager
+def _first_workers() -> Iterator[None]:
+    """Within, Tune's first actors get the workers that Ray starts at once, one a processor.
+
+    Tune asks for actors with an environment of their own, for which Ray starts others: ten seconds
+    of every slot. What it would set, all our workers inherit, save a switch of Lightning's.
+    """
+    ours: dict[str, Any] = {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": set()}
+    theirs = {name: value for name, value in vars(class_cache).items() if name in ours}
+    for name in theirs:
+        setattr(class_cache, name, ours[name])
+    try:
+        yield
+    finally:
+        for name, value in theirs.items():
+            setattr(class_cache, name, value)
 
 
 @contextmanager

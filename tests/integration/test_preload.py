@@ -1,0 +1,88 @@
+"""What workers of our own Ray import ahead, and that the first trials get these workers."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import launch_study
+import pytest
+from launch_study import Prepare, document, ran, read_rungs, run
+from ray import cloudpickle
+
+from tune_distill.folder import StudyFolder
+from tune_distill.launch import session
+from tune_distill.launch.search import search
+from tune_distill.launch.session import ray_session
+from tune_distill.spec import ResourceSpec, resolve
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray's own, as in test_launch.py
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class Late(Prepare):
+    """Is done when two workers have imported what they are to."""
+
+    def __call__(self, *given):
+        for _ in range(600):
+            if len(imported(self.inputs["told"])) == 2:
+                break
+            time.sleep(0.1)
+        return super().__call__(*given)
+
+
+def imported(told: Path) -> list[int]:
+    return [int(line) for line in told.read_text().split()] if told.exists() else []
+
+
+def test_the_first_trials_get_workers_that_have_imported_all(tmp_path, monkeypatch):
+    cloudpickle.register_pickle_by_value(launch_study)
+    told = tmp_path / "told"
+    (tmp_path / "of_a_trial.py").write_text(
+        f"import os\nwith open({str(told)!r}, 'a') as file:\n    file.write(f'{{os.getpid()}}\\n')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = document(4)
+    with tempfile.TemporaryDirectory(prefix="td", dir="/tmp") as short:
+        search(
+            resolve(asked),
+            asked,
+            tmp_path,
+            prepare=Late(told=told, nap=0.3),
+            run=run,
+            read_rungs=read_rungs,
+            num_cpus=2,
+            temporary=Path(short),
+            preload=["of_a_trial"],
+        )
+    workers = {process for _, _, process in ran(StudyFolder(tmp_path / "toy"))}
+    assert len(workers) == 2
+    assert sorted(workers) == sorted(imported(told))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "resources", "ahead"),
+    [
+        (8, {}, True),
+        (8, {"cpus_per_trial": 2}, True),
+        (8, {"cpus_per_trial": 3}, False),  # Ray starts 8 workers, of which two would have trials
+        (8, {"concurrent": 4}, True),
+        (8, {"concurrent": 3}, False),
+        (8, {"concurrent": 100}, True),
+        (2, {"cpus_per_trial": 0.5}, True),
+    ],
+)
+def test_workers_import_nothing_ahead_where_most_would_do_so_for_nothing(
+    cpus, resources, ahead, monkeypatch
+):
+    asked = {}
+    monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(session.ray, "init", lambda **given: asked.update(given))
+    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    with ray_session(ResourceSpec(**resources), num_cpus=cpus, preload=["json"]):
+        pass
+    own = asked.get("_system_config", {}).get("preload_python_modules")
+    assert own == (["json"] if ahead else None)
