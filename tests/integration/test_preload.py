@@ -13,9 +13,8 @@ from ray import cloudpickle
 
 from tune_distill.folder import StudyFolder
 from tune_distill.launch import session
-from tune_distill.launch.search import search
-from tune_distill.launch.session import ray_session
-from tune_distill.spec import ResourceSpec, resolve
+from tune_distill.launch.search import _session, search
+from tune_distill.spec import resolve
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray's own, as in test_launch.py
@@ -64,25 +63,29 @@ def test_the_first_trials_get_workers_that_have_imported_all(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("cpus", "resources", "ahead"),
+    ("resources", "trials", "ahead"),
     [
-        (8, {}, True),
-        (8, {"cpus_per_trial": 2}, True),
-        (8, {"cpus_per_trial": 3}, False),  # Ray starts 8 workers, of which two would have trials
-        (8, {"concurrent": 4}, True),
-        (8, {"concurrent": 3}, False),
-        (8, {"concurrent": 100}, True),
-        (2, {"cpus_per_trial": 0.5}, True),
+        ({}, 40, True),
+        ({"cpus_per_trial": 2}, 40, True),
+        ({"cpus_per_trial": 3}, 40, False),  # Ray starts 8 workers, of which two would have trials
+        ({"cpus_per_trial": 0.5}, 40, True),
+        ({"concurrent": 4}, 40, True),
+        ({"concurrent": 3}, 40, False),
+        ({"concurrent": 100}, 40, True),
+        ({"gpus_per_trial": 0.1}, 40, False),
+        ({}, 4, True),
+        ({}, 3, False),
     ],
 )
 def test_workers_import_nothing_ahead_where_most_would_do_so_for_nothing(
-    cpus, resources, ahead, monkeypatch
+    resources, trials, ahead, tmp_path, monkeypatch
 ):
     asked = {}
     monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(session.ray, "init", lambda **given: asked.update(given))
     monkeypatch.setattr(session.ray, "shutdown", lambda: None)
-    with ray_session(ResourceSpec(**resources), num_cpus=cpus, preload=["json"]):
+    spec = resolve(document(trials) | {"resources": resources})
+    with _session(spec, StudyFolder(tmp_path), None, 8, None, ["json"]):
         pass
     own = asked.get("_system_config", {}).get("preload_python_modules")
     assert own == (["json"] if ahead else None)

@@ -7,6 +7,7 @@ the same command goes on with what is missing. Ray Tune's own state is never rea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
@@ -26,7 +27,7 @@ from tune_distill.launch.worker import Inputs, Job, ReadRungs, Run
 from tune_distill.scheduler import EarlyStopping
 from tune_distill.searcher import AskTell, Given, add_known, open_study
 from tune_distill.space import Params
-from tune_distill.spec import StudySpec, dump
+from tune_distill.spec import ResourceSpec, StudySpec, dump
 from tune_distill.spec.stopping import StoppingSpec
 from tune_distill.storage import at
 
@@ -70,7 +71,8 @@ def search(
         num_cpus: of this machine, for Ray; None is all.
         fresh: moves the study's folder aside and begins again.
         temporary: Ray's folder for sockets and logs.
-        preload: modules that workers on this machine import while all is prepared.
+        preload: modules that workers on this machine import while all is prepared, if most will
+            have trials.
 
     Returns:
         The trials and their front.
@@ -166,9 +168,19 @@ def _session(
     preload: Sequence[str],
 ) -> AbstractContextManager[Session]:
     """Ray for the trials that are left; on this machine it starts beside what comes before them."""
-    if address is None and len(folder.records()) < spec.search.trials:
-        return ray_ahead(spec.resources, num_cpus, temporary, preload)
+    left = spec.search.trials - len(folder.records())
+    if address is None and left > 0:
+        ahead = preload if _most_work(spec.resources, left, num_cpus) else ()
+        return ray_ahead(spec.resources, num_cpus, temporary, ahead)
     return nullcontext(partial(ray_session, spec.resources, address, num_cpus, temporary))
+
+
+def _most_work(resources: ResourceSpec, trials: int, num_cpus: int | None) -> bool:
+    """Whether half of the workers that Ray starts at once, one a processor, will have a trial."""
+    cpus = num_cpus or os.cpu_count() or 1
+    slots = cpus / resources.cpus_per_trial
+    at_once = min(slots, trials, resources.concurrent or slots)
+    return not resources.gpus_per_trial and cpus <= 2 * at_once  # of GPUs there are fewer
 
 
 def _prepared(

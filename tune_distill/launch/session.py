@@ -79,7 +79,7 @@ def ray_session(
                 _join(address, env)
             else:
                 stack.enter_context(_first_workers())
-                _start(num_cpus, temporary, env, preload if _of_use(resources, num_cpus) else ())
+                _start(num_cpus, temporary, env, preload)
             stack.callback(ray.shutdown)
             yield
 
@@ -195,13 +195,6 @@ def _start(
         }
     with _loopback(), environment(env):
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **more, **_SILENT)
-
-
-def _of_use(resources: ResourceSpec, num_cpus: int | None) -> bool:
-    """Whether imports ahead are: at least every second worker, one a processor, gets a trial."""
-    cpus = num_cpus or os.cpu_count() or 1
-    slots = cpus / resources.cpus_per_trial
-    return cpus <= 2 * min(slots, resources.concurrent or slots)
 
 
 @contextmanager
