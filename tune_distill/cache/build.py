@@ -2,8 +2,9 @@
 
 The split is taken in windows of consecutive rows. Within a window rows are batched by length, as in
 evaluation, and put back in order in memory; so files grow from front to back, whatever the file
-system, and their checksums with them, in a thread: the teacher does not wait for the disk. A
-window's size bounds the memory, not the speed: it still holds many batches of similar lengths.
+system, and their checksums with them. The teacher waits for neither: a thread puts away the batch
+before the one that is computed, another writes the window before. A window's size bounds the
+memory, not the speed: it still holds many batches of similar lengths.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -54,39 +55,51 @@ def build(
     budget = GPU_TOKENS if device.startswith("cuda") else CPU_TOKENS
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(folder, layout)) for layout in wanted]
-        thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        written: Future[None] = thread.submit(_append, (), {})  # nothing yet
+        storing, writing = (stack.enter_context(_Behind()) for _ in range(2))
         for start, stop in _windows(encoded, wanted):
             part = _slice(encoded, start, stop)
             buffers = {layout.name: _buffer(layout, part) for layout in wanted}
             for rows in ordered_batches(part, budget):
-                _compute(model, part, rows, needs, buffers, device)
-            written.result()
-            written = thread.submit(_append, writers, buffers)
+                batch = part.batch(rows).to(device)
+                with torch.inference_mode():
+                    found = signals.run(model, batch.inputs(), needs, whole=True)
+                storing.then(_store, found, part, rows, buffers)
+            storing.wait()
+            writing.then(_append, writers, buffers)
             if progress is not None:
                 progress(stop, len(encoded))
-        written.result()
+        writing.wait()
         for writer in writers:
             writer.finish()
     say(f"teacher signals: {', '.join(layout.name for layout in wanted)} computed")
 
 
-def _append(writers: Sequence[Writer], buffers: dict[str, NDArray[Any]]) -> None:
-    for writer in writers:
-        writer.append(buffers[writer.layout.name])
+class _Behind:
+    """A thread that is one call behind; what goes wrong in it is raised at the next."""
+
+    def __enter__(self) -> Self:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._last: Future[None] | None = None
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._thread.shutdown()
+
+    def then(self, function: Callable[..., None], *given: object) -> None:
+        """Calls a function there, when the call before is done."""
+        self.wait()
+        self._last = self._thread.submit(function, *given)
+
+    def wait(self) -> None:
+        """Until the last call is done."""
+        if self._last is not None:
+            self._last.result()
 
 
-def _compute(
-    model: PreTrainedModel,
-    part: Encoded,
-    rows: NDArray[np.int64],
-    needs: Needs,
-    buffers: dict[str, NDArray[Any]],
-    device: str,
+def _store(
+    found: Signals, part: Encoded, rows: NDArray[np.int64], buffers: dict[str, NDArray[Any]]
 ) -> None:
-    batch = part.batch(rows).to(device)
-    with torch.inference_mode():
-        found = signals.run(model, batch.inputs(), needs, whole=True)
+    """Puts the signals of a batch where they belong in a window."""
     real = found.mask.cpu().numpy()
     place = (part.offsets[rows][:, None] + np.arange(real.shape[1]))[real]
     for name, buffer in buffers.items():
@@ -95,6 +108,11 @@ def _compute(
             buffer[place] = _stored(values[found.mask], buffer.dtype, name)
         else:
             buffer[rows] = _stored(values, buffer.dtype, name)
+
+
+def _append(writers: Sequence[Writer], buffers: dict[str, NDArray[Any]]) -> None:
+    for writer in writers:
+        writer.append(buffers[writer.layout.name])
 
 
 def of(found: Signals, name: str) -> Tensor:
