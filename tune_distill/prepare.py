@@ -94,7 +94,7 @@ def prepare(spec: StudySpec, root: Path, say: Say) -> Inputs:
 def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     """The first half of `prepare`: the task's rows, and a teacher that has learned them."""
     device = own_device()
-    task = load_task(spec, say)
+    task = load_task(spec, say, root)
     folder = teacher.resolve(spec.teacher, task, spec.task.max_length, root, say, device=device)
     prepared = tasks.prepare(spec.task, teacher.load_tokenizer(folder), root / "tasks", task)
 
@@ -106,8 +106,13 @@ def prepare_teacher(spec: StudySpec, root: Path, say: Say) -> CheckedTeacher:
     return CheckedTeacher(folder, task, prepared, checked)
 
 
-def load_task(spec: StudySpec, say: Say) -> Task:
+def load_task(spec: StudySpec, say: Say, root: Path | None = None) -> Task:
     """The rows of a study's task; warnings and notes are said.
+
+    Args:
+        spec: the study.
+        say: hears of them, a line at a time.
+        root: the folder of all caches, which keeps splits; None makes them anew.
 
     Raises:
         DataError: the rows don't fit the task.
@@ -115,7 +120,7 @@ def load_task(spec: StudySpec, say: Say) -> Task:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
-        task = tasks.load(spec.task)
+        task = tasks.load(spec.task, root and root / "splits")
     for warning in caught:
         say(f"warning: {warning.message}")
     for note in task.notes:

@@ -72,7 +72,7 @@ class Bench:
         self, spec: StudySpec, cache: Path, taught: Path | None, say: Callable[[str], None]
     ) -> None:
         self._spec, self._folder, self._say = spec, taught, say
-        self.task = prepare.load_task(spec, say)
+        self.task = prepare.load_task(spec, say, cache)
         self._heldout = {"heldout": self.task.heldout, **self.task.more}
         self._resources = resources.prepare(spec, cache, say)
 

@@ -6,13 +6,15 @@ import itertools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_distill.errors import DataError
 from tune_distill.tasks.hidden import hidden
 from tune_distill.tasks.labels import several_classes
+from tune_distill.tasks.once import split_once
 from tune_distill.tasks.rows import DataWarning, Rows, Task, digest
-from tune_distill.tasks.split import capped, split
+from tune_distill.tasks.split import capped
 from tune_distill.tasks.unlabelled import unlabelled
 
 if TYPE_CHECKING:
@@ -40,10 +42,10 @@ class Given:
     metrics: tuple[str, ...]
 
 
-def parted(given: Given, spec: TaskSpec) -> Task:
-    """Split the training rows into train and search."""
+def parted(given: Given, spec: TaskSpec, splits: Path | None) -> Task:
+    """Split the training rows into train and search; splits: the folder where they are kept."""
     name, names, rows = given.name, given.label_names, given.train
-    part = split(rows, spec.search_rows, spec.seed)
+    part = split_once(rows, spec.search_rows, spec.seed, splits)
     train, search = rows.take(part.train), rows.take(part.search)
     if not len(train):
         raise DataError(f"task {name}: no row is left to train on; {part.note}")

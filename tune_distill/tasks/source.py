@@ -35,11 +35,15 @@ _SETS = (
 )
 
 
-def load(spec: TaskSpec) -> Task:
+def load(spec: TaskSpec, splits: Path | None = None) -> Task:
     """Read a task and split it.
 
     The official validation split becomes `heldout` as it is; the official training split becomes
     `train` and `search`, which share no sentence (`split.py`).
+
+    Args:
+        spec: the section.
+        splits: the folder where splits are kept; None makes them anew.
 
     Raises:
         DataError: the data are missing, unlabelled, not text, or of one class
@@ -60,7 +64,7 @@ def load(spec: TaskSpec) -> Task:
             tables[key] = files.read(Path(path), f"task.files.more.{key}")
     else:
         raise DataError("task: give exactly one of builtin, dataset, files; got none")
-    return parted(_given(name, spec, glue, tables), spec)
+    return parted(_given(name, spec, glue, tables), spec, splits)
 
 
 def _given(name: str, spec: TaskSpec, glue: GlueTask | None, tables: dict[str, Table]) -> Given:
