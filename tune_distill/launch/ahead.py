@@ -11,11 +11,13 @@ import gc
 from importlib import import_module
 
 gc.disable()
-for name in (
-    "tune_distill.launch.worker",
-    "tune_distill.trial",
-    "transformers.models.bert.modeling_bert",  # stands on what the other families' do
-):
-    import_module(name)
-gc.freeze()
-gc.enable()
+try:
+    for name in (
+        "tune_distill.launch.worker",
+        "tune_distill.trial",
+        "transformers.models.bert.modeling_bert",  # stands on what the other families' do
+    ):
+        import_module(name)
+finally:
+    gc.freeze()
+    gc.enable()

@@ -90,8 +90,8 @@ def search(
             say(f"{folder.shown} is kept as {folder.set_aside()}")
     with folder.locked(say):
         admit(folder, document)
-        ray = partial(_session, spec, folder, address, num_cpus, temporary, preload)
-        with ray() as session, ExitStack() as stack:
+        ahead = _session(spec, folder, address, num_cpus, temporary, preload)
+        with ahead as session, ExitStack() as stack:
             inputs = _prepared(prepare, check, spec, folder, say, address)
             listeners = stack.enter_context(listen(folder, inputs))
 
@@ -170,8 +170,8 @@ def _session(
     """Ray for the trials that are left; on this machine it starts beside what comes before them."""
     left = spec.search.trials - len(folder.records())
     if address is None and left > 0:
-        ahead = preload if _most_work(spec.resources, left, num_cpus) else ()
-        return ray_ahead(spec.resources, num_cpus, temporary, ahead)
+        needed = preload if _most_work(spec.resources, left, num_cpus) else ()
+        return ray_ahead(spec.resources, num_cpus, temporary, needed)
     return nullcontext(partial(ray_session, spec.resources, address, num_cpus, temporary))
 
 
