@@ -136,6 +136,10 @@ def until(holds: Callable[[], bool], seconds: float, *alive: subprocess.Popen[by
 def test_a_search_over_three_hosts_outlives_one_of_them(hosts, tmp_path):
     tiny.write_task(tmp_path)
     tiny.write_teacher(tmp_path / "teacher")
+
+    def joined(number: int) -> bool:
+        return "--block" in (tmp_path / f"node{number}.out").read_text()
+
     study = yaml.safe_load(STUDY)
     study["search"]["trials"] = TRIALS
     study["space"]["train"]["epochs"] = 40  # long enough to be in flight when its host is lost
@@ -146,10 +150,11 @@ def test_a_search_over_three_hosts_outlives_one_of_them(hosts, tmp_path):
         "--allowed-hosts", "*", "--backend-store-uri", f"sqlite:///{tmp_path / 'runs.db'}",
         "--artifacts-destination", tmp_path / "artifacts", log="mlflow",
     )  # fmt: skip
-    until(lambda: "--block" in (tmp_path / "node1.out").read_text(), 60)
+    until(lambda: joined(1), 60)
     joining = ("--num-cpus=1", f"--address={HEAD}:{PORT}")
     lost = hosts.node(2, *joining)
     hosts.node(3, *joining)
+    until(lambda: joined(2) and joined(3), 60)
     address = ("--address", f"{HEAD}:{PORT}")
 
     untracked = hosts.start(head, *COMMAND, *address, log="untracked")
