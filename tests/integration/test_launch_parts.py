@@ -17,8 +17,9 @@ from launch_study import DOCUMENT
 from tune_distill.errors import SpecError, TuneDistillError
 from tune_distill.folder import StudyFolder
 from tune_distill.launch import session
+from tune_distill.launch.own import environment
 from tune_distill.launch.resume import admit, differences
-from tune_distill.launch.session import environment, interruptible, ray_ahead, ray_session
+from tune_distill.launch.session import interruptible, ray_ahead, ray_session
 from tune_distill.launch.streak import Streak
 from tune_distill.launch.worker import claim, worked
 from tune_distill.lock import locked, owner

@@ -77,9 +77,11 @@ def build(
 class _Behind:
     """A thread that is one call behind; what goes wrong in it is raised at the next."""
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_fault: object) -> None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import ray
-from ray._private import ray_constants, worker
-from ray.tune.execution import class_cache
+from ray._private import worker
 
 from tune_distill.errors import SpecError
+from tune_distill.launch.own import environment, own_ray, replaced
 from tune_distill.spec import ResourceSpec
 
 DRIVER = {
@@ -38,8 +37,6 @@ WORKER = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the same everywhere
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # an actor that is not reused loses its trial
 }
-
-_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 Session = Callable[[], AbstractContextManager[None]]  # Ray within, when it is called and entered
 
@@ -74,13 +71,12 @@ def ray_session(
             yield
             return
         env = {**WORKER, "OMP_NUM_THREADS": str(resources.threads)}
-        with ExitStack() as stack:
-            if address:
-                _join(address, env)
-            else:
-                stack.enter_context(_first_workers())
-                _start(num_cpus, temporary, env, preload)
-            stack.callback(ray.shutdown)
+        silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address:
+            running = _cluster(address, env, **silent)
+        else:
+            running = own_ray(env, num_cpus, temporary, preload, **silent)
+        with running:
             yield
 
 
@@ -160,76 +156,19 @@ def interruptible() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables within, where the user has not set them; as they were, after."""
-    added = [name for name in values if name not in os.environ]
-    os.environ.update({name: values[name] for name in added})
+def _cluster(address: str, env: Mapping[str, str], **more: Any) -> Iterator[None]:  # noqa: ANN401
+    """Within, a cluster; its workers start with this environment."""
     try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-def _join(address: str, env: Mapping[str, str]) -> None:
-    """A cluster; its workers start with this environment."""
-    try:
-        ray.init(address=address, runtime_env={"env_vars": dict(env)}, **_SILENT)
+        ray.init(address=address, runtime_env={"env_vars": dict(env)}, **more)
     except ConnectionError as error:
         raise SpecError(
             f"--address {address}: no Ray cluster answers ({error}); `ray status` on its head "
             "says whether it runs, and `auto` there finds it"
         ) from None
-
-
-def _start(
-    num_cpus: int | None, temporary: Path | None, env: Mapping[str, str], preload: Sequence[str]
-) -> None:
-    """A Ray of our own, whose workers inherit their environment (`_first_workers` says why)."""
-    more: dict[str, Any] = {"_temp_dir": str(temporary)} if temporary else {}
-    if preload:
-        more["_system_config"] = {
-            "preload_python_modules": list(preload),
-            # Else they end when Tune has reserved the processors, just before it has actors.
-            "idle_worker_killing_time_threshold_ms": 86_400_000,
-        }
-    with _loopback(), environment(env):
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **more, **_SILENT)
-
-
-@contextmanager
-def _first_workers() -> Iterator[None]:
-    """Within, Tune's first actors get the workers that Ray starts at once, one a processor.
-
-    Tune asks for actors with an environment of their own, for which Ray starts others: ten seconds
-    of every slot. What it would set, all our workers inherit, save a switch of Lightning's.
-    """
-    ours: dict[str, Any] = {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": set()}
-    theirs = {name: value for name, value in vars(class_cache).items() if name in ours}
-    for name in theirs:
-        setattr(class_cache, name, ours[name])
     try:
         yield
     finally:
-        for name, value in theirs.items():
-            setattr(class_cache, name, value)
-
-
-@contextmanager
-def _loopback() -> Iterator[None]:
-    """Ray on 127.0.0.1 within.
-
-    On Linux it binds every interface, and maps `_node_ip_address="127.0.0.1"` to the outward
-    address. Only where it may form no cluster (its default on macOS and Windows) it stays inside;
-    it reads that from the environment when it is imported, which may be long ago.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        ray.shutdown()
 
 
 @contextmanager
@@ -243,11 +182,10 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    printer, worker.print_to_stdstream = worker.print_to_stdstream, _log
     try:
-        yield
+        with replaced(worker, print_to_stdstream=_log):
+            yield
     finally:
-        worker.print_to_stdstream = printer
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from tune_distill.tasks.rows import Rows, digest
 from tune_distill.tasks.split import Split, split
 
 FORMAT = 1  # of the files; goes up, too, when `split` parts the same rows otherwise
-_COUNTS = ("conflicting", "repeats", "related")
 
 
 def split_once(rows: Rows, wanted: int | None, seed: int, folder: Path | None) -> Split:
@@ -42,14 +42,15 @@ def _read(file: Path) -> Split | None:
     """None where there is none, or none that is whole."""
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            counts = (int(kept[name]) for name in _COUNTS)
-            return Split(kept["train"], kept["search"], *counts)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            told: dict[str, Any] = {
+                name: values if values.ndim else int(values) for name, values in kept.items()
+            }
+        return Split(**told)
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
 
 def _packed(made: Split) -> bytes:
     packed = io.BytesIO()
-    counts = {name: np.int64(getattr(made, name)) for name in _COUNTS}
-    np.savez(packed, train=made.train, search=made.search, **counts)  # type: ignore[arg-type]
+    np.savez(packed, **vars(made))
     return packed.getvalue()
