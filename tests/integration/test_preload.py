@@ -50,7 +50,7 @@ def test_the_first_trials_get_workers_that_have_imported_all(tmp_path, monkeypat
             resolve(asked),
             asked,
             tmp_path,
-            prepare=Late(told=told, nap=0.3),
+            prepare=Late(told=told, nap=1.0),
             run=run,
             read_rungs=read_rungs,
             num_cpus=2,
